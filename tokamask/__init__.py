@@ -1,0 +1,116 @@
+"""Structured generation: a language model's output confined to a JSON Schema, a regular expression or a grammar.
+
+    from tokamask import generate
+    book = generate("demo", "Describe Moby Dick.", schema=Book).value
+
+Every public name is here; what is not here may change. Importing the package loads neither torch nor numba: a name is
+loaded from its room when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from tokamask.errors import (
+    BudgetTooSmall,
+    CompileBudgetExceeded,
+    GenerationInterrupted,
+    GrammarError,
+    GrammarSyntaxError,
+    InvalidLogits,
+    MatcherError,
+    MatcherTerminated,
+    ModelError,
+    RollbackTooFar,
+    TokamaskError,
+    TokenRejected,
+    UnsatisfiableSchema,
+    UnsupportedFeature,
+    VocabularyMismatch,
+)
+
+if TYPE_CHECKING:
+    from tokamask.grammar.grammar import CheckResult, Grammar, KeywordReport, KeywordStatus
+    from tokamask.masking.bitmask import allocate_bitmask, fill_bitmasks
+    from tokamask.masking.compiler import Budget, CompiledGrammar, GrammarCompiler
+    from tokamask.masking.matcher import Matcher
+    from tokamask.masking.vocabulary import Vocabulary
+    from tokamask.runtime.demo import load_demo
+    from tokamask.runtime.generate import generate, stream
+    from tokamask.runtime.results import Generation, Partial, Samples, Stream
+    from tokamask.runtime.sampling import Sampling
+
+__all__ = [
+    "Budget",
+    "BudgetTooSmall",
+    "CheckResult",
+    "CompileBudgetExceeded",
+    "CompiledGrammar",
+    "Generation",
+    "GenerationInterrupted",
+    "Grammar",
+    "GrammarCompiler",
+    "GrammarError",
+    "GrammarSyntaxError",
+    "InvalidLogits",
+    "KeywordReport",
+    "KeywordStatus",
+    "Matcher",
+    "MatcherError",
+    "MatcherTerminated",
+    "ModelError",
+    "Partial",
+    "RollbackTooFar",
+    "Samples",
+    "Sampling",
+    "Stream",
+    "TokamaskError",
+    "TokenRejected",
+    "UnsatisfiableSchema",
+    "UnsupportedFeature",
+    "Vocabulary",
+    "VocabularyMismatch",
+    "allocate_bitmask",
+    "fill_bitmasks",
+    "generate",
+    "load_demo",
+    "stream",
+]
+
+# Where each name that is loaded on first use lives; the same as the imports above, which only type checkers read.
+_HOMES = {
+    "Budget": "tokamask.masking.compiler",
+    "CheckResult": "tokamask.grammar.grammar",
+    "CompiledGrammar": "tokamask.masking.compiler",
+    "Generation": "tokamask.runtime.results",
+    "Grammar": "tokamask.grammar.grammar",
+    "GrammarCompiler": "tokamask.masking.compiler",
+    "KeywordReport": "tokamask.grammar.grammar",
+    "KeywordStatus": "tokamask.grammar.grammar",
+    "Matcher": "tokamask.masking.matcher",
+    "Partial": "tokamask.runtime.results",
+    "Samples": "tokamask.runtime.results",
+    "Sampling": "tokamask.runtime.sampling",
+    "Stream": "tokamask.runtime.results",
+    "Vocabulary": "tokamask.masking.vocabulary",
+    "allocate_bitmask": "tokamask.masking.bitmask",
+    "fill_bitmasks": "tokamask.masking.bitmask",
+    "generate": "tokamask.runtime.generate",
+    "load_demo": "tokamask.runtime.demo",
+    "stream": "tokamask.runtime.generate",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its room on first use (PEP 562)."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'tokamask' has no attribute {name!r}")
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

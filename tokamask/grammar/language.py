@@ -1,22 +1,39 @@
-"""A regular language over bytes, as a trimmed deterministic automaton.
+"""A regular language over bytes, as a trimmed deterministic automaton, and the algebra of such languages.
 
 `Language` is the one currency of terminals: regular expressions, numbers, formats, enumerations, choices and key
-patterns all become one before the recogniser sees them.
+patterns all become one before the recogniser sees them. Lengths count code points: bytes that do not continue a
+UTF-8 sequence.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from enum import Enum
+from functools import cache, wraps
+from operator import add
+from threading import Lock
+from typing import ParamSpec
 
 import numpy as np
 import numpy.typing as npt
+
+from tokamask.grammar.automaton import Rows, distances, explore, minimal
+
+# Memory that remembered results of one function may hold, in bytes of transition tables.
+CACHE_BYTES = 32 << 20
+
+Parameters = ParamSpec("Parameters")
 
 
 @dataclass(frozen=True, eq=False)
 class Language:
     """A trimmed DFA: every state is reachable from the start and reaches acceptance, so no prefix is a dead end.
 
-    State 0 is the start; -1 stands for "no transition". The empty language has no states at all.
+    State 0 is the start; -1 stands for "no transition". The empty language has no states at all. What `assemble`
+    builds is moreover numbered breadth first over distinct columns in the order of their first byte, and minimal
+    unless merging was too costly: equal languages then have equal arrays.
 
     Attributes:
         byte_class: uint8 (256,), the column of `transitions` that each byte uses.
@@ -40,3 +57,379 @@ class Language:
                 return False
             state = int(self.transitions[state, self.byte_class[byte]])
         return state >= 0 and bool(self.accepting[state])
+
+    @staticmethod
+    def literal(data: bytes) -> Language:
+        """The one text `data`."""
+        return _words((data,))
+
+    @staticmethod
+    def words(words: Sequence[bytes]) -> Language:
+        """The finitely many texts `words`; order and repetition do not matter."""
+        return _words(tuple(sorted(set(words))))
+
+
+def remembered(function: Callable[Parameters, Language]) -> Callable[Parameters, Language]:
+    """Keep results by their (positional, hashable) arguments, the least recently used dropped at `CACHE_BYTES`."""
+    results: OrderedDict[Hashable, Language] = OrderedDict()
+    lock = Lock()
+    held = 0
+
+    @wraps(function)
+    def remembering(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Language:
+        nonlocal held
+        key = (args, tuple(sorted(kwargs.items())))
+        with lock:
+            known = results.get(key)
+            if known is not None:
+                results.move_to_end(key)
+                return known
+        result = function(*args, **kwargs)
+        with lock:
+            if key not in results:
+                results[key] = result
+                held += _footprint(result)
+                while held > CACHE_BYTES:
+                    held -= _footprint(results.popitem(last=False)[1])
+        return result
+
+    return remembering
+
+
+def _footprint(language: Language) -> int:
+    return 512 + language.transitions.nbytes + language.accepting.nbytes
+
+
+def assemble(byte_class: bytes, rows: Sequence[Sequence[int]], accepting: Sequence[bool]) -> Language:
+    """The language of any automaton given as rows of successors (-1: none) over the columns `byte_class` names.
+
+    Args:
+        byte_class: the column of each of the 256 bytes.
+        rows: one row for each state, state 0 the start.
+        accepting: one entry for each state.
+    """
+    order = list(dict.fromkeys(byte_class))
+    if order != list(range(len(rows[0]) if rows else 0)):
+        rows = [[row[column] for column in order] for row in rows]
+        byte_class = byte_class.translate(_renaming({column: place for place, column in enumerate(order)}))
+    return finished(byte_class, *minimal(rows, accepting))
+
+
+def finished(byte_class: bytes, rows: Rows, accepting: Sequence[bool]) -> Language:
+    """Freeze an automaton that is already trimmed, numbered breadth first and has its columns in byte order."""
+    if not rows:
+        return _EMPTY
+    columns: dict[tuple[int, ...], int] = {}
+    by_column = enumerate(zip(*rows, strict=True))
+    merged = {column: columns.setdefault(targets, len(columns)) for column, targets in by_column}
+    return Language(
+        np.frombuffer(byte_class.translate(_renaming(merged)), dtype=np.uint8),
+        np.array(list(columns), dtype=np.int32).T.copy(),
+        np.array(accepting, dtype=np.bool_),
+    )
+
+
+def _renaming(names: dict[int, int]) -> bytes:
+    """A table for `bytes.translate`."""
+    return bytes(names.get(value, 0) for value in range(256))
+
+
+_EMPTY = Language(np.zeros(256, np.uint8), np.zeros((0, 1), np.int32), np.zeros(0, np.bool_))
+
+
+def empty() -> Language:
+    """The language without any text."""
+    return _EMPTY
+
+
+@remembered
+def _words(words: tuple[bytes, ...]) -> Language:
+    """The minimal automaton of a sorted list of distinct words, grown word by word.
+
+    Daciuk et al., "Incremental construction of minimal acyclic finite-state automata" (2000): all but the path of
+    the current word is already minimal.
+    """
+    if not words:
+        return _EMPTY
+    letters = set(b"".join(words))
+    groups = [byte if byte in letters else -1 for byte in range(256)]
+    column = {group: place for place, group in enumerate(dict.fromkeys(groups))}
+    register: dict[tuple[bool, tuple[tuple[int, int], ...]], int] = {}
+    path: list[list[tuple[int, int]]] = [[]]
+    final = [False]
+    previous = b""
+
+    def freeze(depth: int) -> int:
+        """Leave the current path with `depth` edges; the last node frozen."""
+        node = -1
+        while len(path) > depth:
+            node = register.setdefault((final.pop(), tuple(path.pop())), len(register))
+            if path:
+                path[-1].append((column[previous[len(path) - 1]], node))
+        return node
+
+    for word in words:
+        shared = next((i for i, (x, y) in enumerate(zip(previous, word, strict=False)) if x != y), len(previous))
+        freeze(shared + 1)
+        path.extend([] for _ in range(len(word) - shared))
+        final.extend([False] * (len(word) - shared))
+        final[-1] = True
+        previous = word
+    start = freeze(0)
+    rows: list[list[int | None]] = []
+    for _, edges in register:
+        row: list[int | None] = [None] * len(column)
+        for place, target in edges:
+            row[place] = target
+        rows.append(row)
+    numbered, nodes = explore(start, rows.__getitem__)
+    ends = [accepts for accepts, _ in register]
+    return finished(bytes([column[group] for group in groups]), numbered, [ends[node] for node in nodes])
+
+
+def until(marker: bytes) -> Language:
+    """All byte strings, UTF-8 or not, that end with the first occurrence of `marker`.
+
+    The automaton of Knuth, Morris and Pratt (1977): state i means that the longest prefix of the marker that is a
+    suffix of what was read has i bytes.
+    """
+    letters = list(dict.fromkeys(marker))
+    rows: Rows = []
+    fallback = 0
+    for place, byte in enumerate(marker):
+        row = list(rows[fallback]) if rows else [0] * (len(letters) + 1)
+        if rows:
+            fallback = rows[fallback][letters.index(byte)]
+        row[letters.index(byte)] = place + 1
+        rows.append(row)
+    rows.append([-1] * (len(letters) + 1))
+    byte_class = bytes(letters.index(byte) if byte in letters else len(letters) for byte in range(256))
+    return assemble(byte_class, rows, [False] * len(marker) + [True])
+
+
+# Which bytes may follow which in UTF-8 (RFC 3629, section 4): column ranges, then a row for each thing awaited.
+_UTF8_COLUMNS = (
+    ((0x00, 0x7F), 0),
+    ((0x80, 0x8F), 1),
+    ((0x90, 0x9F), 2),
+    ((0xA0, 0xBF), 3),
+    ((0xC0, 0xC1), 4),
+    ((0xC2, 0xDF), 5),
+    ((0xE0, 0xE0), 6),
+    ((0xE1, 0xEC), 7),
+    ((0xED, 0xED), 8),
+    ((0xEE, 0xEF), 7),
+    ((0xF0, 0xF0), 9),
+    ((0xF1, 0xF3), 10),
+    ((0xF4, 0xF4), 11),
+    ((0xF5, 0xFF), 4),
+)
+_UTF8_ROWS = (
+    (0, -1, -1, -1, -1, 1, 4, 2, 5, 6, 3, 7),
+    (-1, 0, 0, 0) + (-1,) * 8,
+    (-1, 1, 1, 1) + (-1,) * 8,
+    (-1, 2, 2, 2) + (-1,) * 8,
+    (-1, -1, -1, 1) + (-1,) * 8,
+    (-1, 1, 1, -1) + (-1,) * 8,
+    (-1, -1, 2, 2) + (-1,) * 8,
+    (-1, 2, -1, -1) + (-1,) * 8,
+)
+
+
+@cache
+def any_text() -> Language:
+    """All valid UTF-8 texts."""
+    byte_class = bytes(column for (low, high), column in _UTF8_COLUMNS for _ in range(low, high + 1))
+    return assemble(byte_class, _UTF8_ROWS, [True] + [False] * 7)
+
+
+@remembered
+def intersection(a: Language, b: Language) -> Language:
+    """The texts of both."""
+    if a.is_empty or b.is_empty:
+        return _EMPTY
+    return _product(a, b, _Dead.STOPS, _Dead.STOPS, lambda in_a, in_b: in_a and in_b)
+
+
+@remembered
+def union(a: Language, b: Language) -> Language:
+    """The texts of either."""
+    if a.is_empty or b.is_empty:
+        return b if a.is_empty else a
+    return _product(a, b, _Dead.GOES_ON, _Dead.GOES_ON, lambda in_a, in_b: in_a or in_b)
+
+
+@remembered
+def difference(a: Language, b: Language) -> Language:
+    """The texts of `a` that are not in `b`."""
+    if a.is_empty or b.is_empty:
+        return a
+    return _product(a, b, _Dead.STOPS, _Dead.GOES_ON, lambda in_a, in_b: in_a and not in_b)
+
+
+def complement_in_text(a: Language) -> Language:
+    """The valid UTF-8 texts that are not in `a`."""
+    return difference(any_text(), a)
+
+
+class _Dead(Enum):
+    """What a product does once one of its sides has no transition."""
+
+    STOPS = "stops"
+    GOES_ON = "goes on"
+
+
+def _product(
+    a: Language, b: Language, a_dead: _Dead, b_dead: _Dead, accepts: Callable[[bool, bool], bool]
+) -> Language:
+    """The pairs of states reachable together; a pair is coded as a * width + b, one state more being the dead one."""
+    pairs = a.byte_class.astype(np.int32) * 256 + b.byte_class
+    joint, byte_class = np.unique(pairs, return_inverse=True)
+    width = len(b.accepting) + 1
+    left = _coded(a.transitions[:, joint >> 8], width, a_dead, len(a.accepting) * width)
+    right = _coded(b.transitions[:, joint & 255], 1, b_dead, len(b.accepting))
+
+    def successors(code: int) -> list[int | None]:
+        state_a, state_b = divmod(code, width)
+        return [code if code >= 0 else None for code in map(add, left[state_a], right[state_b])]
+
+    rows, codes = explore(0, successors)
+    in_a, in_b = [*a.accepting.tolist(), False], [*b.accepting.tolist(), False]
+    accepting = [accepts(in_a[code // width], in_b[code % width]) for code in codes]
+    return assemble(byte_class.astype(np.uint8).tobytes(), rows, accepting)
+
+
+def _coded(transitions: npt.NDArray[np.int32], scale: int, dead: _Dead, sink: int) -> list[list[int]]:
+    """Rows of codes, one more for the dead state; where being dead stops the product, sums become negative."""
+    stop = sink if dead is _Dead.GOES_ON else -(1 << 62)
+    coded = np.where(transitions < 0, np.int64(stop), transitions.astype(np.int64) * scale).tolist()
+    coded.append([stop] * transitions.shape[1])
+    return coded  # type: ignore[no-any-return]
+
+
+def equivalent(a: Language, b: Language) -> bool:
+    """Whether both hold the same texts."""
+    if (
+        np.array_equal(a.byte_class, b.byte_class)
+        and np.array_equal(a.transitions, b.transitions)
+        and np.array_equal(a.accepting, b.accepting)
+    ):
+        return True
+    return difference(a, b).is_empty and difference(b, a).is_empty
+
+
+@remembered
+def with_length(language: Language, minimum: int, maximum: int | None) -> Language:
+    """The texts of `language` that have at least `minimum` and at most `maximum` code points (None: no upper end).
+
+    Raises:
+        CompileBudgetExceeded: counting as far as needed takes too many states.
+    """
+    if language.is_empty or (maximum is not None and maximum < minimum):
+        return _EMPTY
+    shortest_length, longest_length = lengths(language)
+    minimum = minimum if minimum > shortest_length else 0
+    if maximum is not None and longest_length is not None and maximum >= longest_length:
+        maximum = None
+    if minimum == 0 and maximum is None:
+        return language
+    byte_class, transitions, starts = _weighted(language)
+    # Without an upper end nothing needs to be counted beyond the lower one.
+    top = minimum if maximum is None else maximum
+    width = top + 1
+
+    def successors(code: int) -> list[int | None]:
+        state, count = divmod(code, width)
+        row: list[int | None] = []
+        for target, starts_one in zip(transitions[state], starts, strict=True):
+            reached = count + starts_one
+            if target < 0 or (reached > top and maximum is not None):
+                row.append(None)
+            else:
+                row.append(target * width + min(reached, top))
+        return row
+
+    rows, codes = explore(0, successors)
+    accepts = language.accepting.tolist()
+    accepting = [accepts[code // width] and code % width >= minimum for code in codes]
+    return assemble(byte_class, rows, accepting)
+
+
+def lengths(language: Language) -> tuple[int, int | None]:
+    """The least and the greatest number of code points of a text (None: unbounded); (0, 0) for the empty language."""
+    if language.is_empty:
+        return 0, 0
+    _, transitions, starts = _weighted(language)
+    edges = [
+        {(target, weight) for target, weight in zip(row, starts, strict=True) if target >= 0} for row in transitions
+    ]
+    return _least_weight(edges, language.accepting.tolist()), _greatest_weight(edges)
+
+
+def _least_weight(edges: list[set[tuple[int, int]]], accepting: list[bool]) -> int:
+    layer, seen, weight = [0], {0}, 0
+    while True:
+        further = []
+        for state in layer:
+            if accepting[state]:
+                return weight
+            for target, step in edges[state]:
+                if target not in seen and step == 0:
+                    seen.add(target)
+                    layer.append(target)
+                elif target not in seen:
+                    further.append(target)
+        layer = [target for target in dict.fromkeys(further) if target not in seen]
+        seen.update(layer)
+        weight += 1
+
+
+def _greatest_weight(edges: list[set[tuple[int, int]]]) -> int | None:
+    incoming = [0] * len(edges)
+    for targets in edges:
+        for target, _ in targets:
+            incoming[target] += 1
+    if incoming[0]:
+        return None
+    greatest = [0] * len(edges)
+    order = [0]
+    for state in order:
+        for target, weight in edges[state]:
+            greatest[target] = max(greatest[target], greatest[state] + weight)
+            incoming[target] -= 1
+            if incoming[target] == 0:
+                order.append(target)
+    return max(greatest) if len(order) == len(edges) else None
+
+
+def is_finite(language: Language) -> bool:
+    """Whether there are only finitely many texts."""
+    return lengths(language)[1] is not None
+
+
+def _weighted(language: Language) -> tuple[bytes, Rows, list[int]]:
+    """Columns that tell apart the bytes that continue a code point, the rows, and 1 for columns that start one."""
+    continues = (np.arange(256) & 0xC0) == 0x80
+    joint, byte_class = np.unique(language.byte_class * np.int32(2) + continues, return_inverse=True)
+    rows = language.transitions[:, joint >> 1].tolist()
+    return byte_class.astype(np.uint8).tobytes(), rows, (1 - (joint & 1)).tolist()
+
+
+def shortest(language: Language) -> bytes:
+    """The first in byte order of the shortest texts.
+
+    Raises:
+        ValueError: the language is empty.
+    """
+    if language.is_empty:
+        raise ValueError("the empty language has no shortest text")
+    rows = language.transitions.tolist()
+    distance = distances(rows, language.accepting.tolist())
+    column = language.byte_class.tolist()
+    text = bytearray()
+    state = 0
+    while distance[state]:
+        closer = (byte for byte in range(256) if 0 <= distance[rows[state][column[byte]]] == distance[state] - 1)
+        text.append(next(closer))
+        state = rows[state][column[text[-1]]]
+    return bytes(text)

@@ -1,0 +1,59 @@
+"""Whether a JSON value is described by shapes: the slow and plain reading of what shapes mean, values in any order."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from tokamask.grammar.json_schema.reading import read_json_schema
+from tokamask.grammar.json_schema.shapes import ArrayShape, JsonShapes, ObjectShape, ScalarShape, Shape, StringShape
+from tokamask.errors import UnsatisfiableSchema
+
+
+def spelled(value: object) -> bytes:
+    """The plain spelling of null, a boolean or a number: no exponent, no fraction where it is zero."""
+    if value is None or isinstance(value, bool):
+        return {None: b"null", True: b"true", False: b"false"}[value]
+    assert isinstance(value, int | float | Decimal)
+    text = format(Decimal(repr(value)) if isinstance(value, float) else Decimal(value), "f")
+    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-0", "0" if text == "-0" else "-0").encode()
+
+
+def describes(shapes: JsonShapes, value: object, node: int | None = None) -> bool:
+    alternatives = shapes.nodes[shapes.root if node is None else node]
+    return any(_fits(shapes, shape, value) for shape in alternatives)
+
+
+def _fits(shapes: JsonShapes, shape: Shape, value: object) -> bool:
+    match shape, value:
+        case ScalarShape(language), None | bool() | int() | float() | Decimal():
+            return language.matches(spelled(value))
+        case StringShape(minimum, maximum, language), str():
+            if any("\ud800" <= character <= "\udfff" for character in value):
+                return False
+            if language is not None:
+                return language.matches(value.encode())
+            return minimum <= len(value) and (maximum is None or len(value) <= maximum)
+        case ArrayShape(prefix, rest, minimum, maximum), list():
+            if len(value) < minimum or (maximum is not None and len(value) > maximum):
+                return False
+            nodes = [*prefix[: len(value)], *[rest] * (len(value) - len(prefix))]
+            return all(node is not None and describes(shapes, item, node) for node, item in zip(nodes, value, strict=True))
+        case ObjectShape(properties, additional), dict():
+            declared = {property.name.decode(): property for property in properties}
+            if any(property.required and name not in value for name, property in declared.items()):
+                return False
+            for name, item in value.items():
+                node = declared[name].node if name in declared else additional
+                if node is None or not describes(shapes, item, node):
+                    return False
+            return True
+    return False
+
+
+def accepts(schema: Any, value: object, **options: Any) -> bool:
+    """Whether a schema as read describes the value; an unsatisfiable one describes none."""
+    try:
+        return describes(read_json_schema(schema, **options).shapes, value)
+    except UnsatisfiableSchema:
+        return False

@@ -1,0 +1,149 @@
+"""Random small schemas against the `jsonschema` package: the same values are valid, and nothing leads nowhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.grammar.json_schema.membership import describes
+from tokamask.errors import GrammarError, UnsatisfiableSchema, UnsupportedFeature
+from tokamask.grammar.json_schema.reading import read_json_schema
+from tokamask.grammar.json_schema.shapes import ArrayShape, JsonShapes, ObjectShape, ScalarShape, Shape, StringShape
+from tokamask.grammar.language import Language
+
+NAMES = st.sampled_from(["a", "b", "c", ""])
+SCALARS = st.sampled_from([None, False, True, 0, 1, 2, -1, 1.5, 3.0, "", "a", "ab", "b", "abc", "é", "😀"])
+VALUES = st.recursive(
+    SCALARS,
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(NAMES, values, max_size=3),
+    max_leaves=6,
+)
+COUNTS = st.integers(0, 3)
+NUMBERS = st.sampled_from([-1, 0, 0.5, 1, 1.5, 2, 3])
+TYPES = st.sampled_from(["null", "boolean", "integer", "number", "string", "array", "object"])
+
+
+def schemas() -> st.SearchStrategy[Any]:
+    """Schemas of the supported keywords, with references to a definition and to the root."""
+
+    def extended(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+        some = st.lists(children, min_size=1, max_size=3)
+        return st.fixed_dictionaries(
+            {},
+            optional={
+                "type": TYPES | st.lists(TYPES, min_size=1, max_size=3, unique=True),
+                "enum": st.lists(VALUES, max_size=4),
+                "const": VALUES,
+                "minimum": NUMBERS,
+                "exclusiveMaximum": NUMBERS,
+                "multipleOf": st.sampled_from([1, 2, 0.5]),
+                "minLength": COUNTS,
+                "maxLength": COUNTS,
+                "pattern": st.sampled_from(["^a", "b$", "^.b?$", "[^a]"]),
+                "prefixItems": some,
+                "items": children,
+                "minItems": COUNTS,
+                "maxItems": COUNTS,
+                "properties": st.dictionaries(NAMES, children, max_size=3),
+                "required": st.lists(NAMES, max_size=2),
+                "additionalProperties": children,
+                "dependentRequired": st.dictionaries(NAMES, st.lists(NAMES, max_size=2), max_size=2),
+                "dependentSchemas": st.dictionaries(NAMES, children, max_size=1),
+                "allOf": some,
+                "anyOf": some,
+                "oneOf": some,
+                "$ref": st.just("#/$defs/d"),
+            },
+        )
+
+    leaves = st.booleans() | TYPES.map(lambda name: {"type": name}) | st.just({"$ref": "#"})
+    return st.tuples(st.recursive(leaves, extended, max_leaves=6), extended(leaves)).map(
+        lambda pair: {**(pair[0] if isinstance(pair[0], dict) else {"allOf": [pair[0]]}), "$defs": {"d": pair[1]}}
+    )
+
+
+def shortest(language: Language) -> bytes:
+    """A shortest text of a language."""
+    texts = {0: b""}
+    while True:
+        for state, text in texts.items():
+            if language.accepting[state]:
+                return text
+        longer: dict[int, bytes] = {}
+        for state, text in texts.items():
+            for byte in range(256):
+                target = int(language.transitions[state, language.byte_class[byte]])
+                if target >= 0:
+                    longer.setdefault(target, text + bytes([byte]))
+        assert longer, "a language without any text"
+        texts = longer
+
+
+def read_back(text: bytes) -> Any:
+    return {b"null": None, b"true": True, b"false": False}.get(text, None) if text[:1] in b"ntf" else float(text)
+
+
+def variants(shape: Shape, witness: dict[int, Any]) -> list[Any]:
+    """A few values of a shape, as small as possible and a bit larger; none while a child they need has none."""
+    match shape:
+        case ScalarShape(language):
+            return [read_back(shortest(language))]
+        case StringShape(minimum, maximum, language):
+            return [shortest(language).decode()] if language else ["x" * minimum, "x" * (maximum or minimum)]
+        case ArrayShape(prefix, rest, minimum, maximum):
+            longest = len(prefix) + (rest is not None)
+            lengths = {minimum, longest if maximum is None else min(maximum, longest)}
+            nodes = [[*prefix[:length], *[rest] * (length - len(prefix))] for length in lengths if length >= minimum]
+            return [[witness[node] for node in row] for row in nodes if all(node in witness for node in row)]
+        case ObjectShape(properties, additional):
+            required = {p.name.decode(): p.node for p in properties if p.required}
+            optional = {p.name.decode(): p.node for p in properties if not p.required and p.node is not None}
+            extra = {} if additional is None else {"extra": additional}
+            choices = [required, {**required, **optional}, {**required, **extra}]
+            return [
+                {name: witness[node] for name, node in choice.items()}
+                for choice in choices
+                if all(node in witness for node in choice.values())
+            ]
+
+
+def witnesses(shapes: JsonShapes) -> dict[int, Any]:
+    """One value of each node; asserts that each alternative has one."""
+    witness: dict[int, Any] = {}
+    for _ in shapes.nodes:
+        for number, alternatives in enumerate(shapes.nodes):
+            if number not in witness:
+                found = [value for shape in alternatives for value in variants(shape, witness)]
+                witness.update({number: found[0]} if found else {})
+    for alternatives in shapes.nodes:
+        assert alternatives
+        for shape in alternatives:
+            assert variants(shape, witness), f"{shape} has no value"
+    return witness
+
+
+@settings(max_examples=1_500, deadline=None)
+@given(schemas(), st.lists(VALUES, min_size=5, max_size=12))
+@example({"$defs": {}, "oneOf": [{"required": ["a"]}, {"type": "string"}]}, [{}, {"a": 1}, "a", 1])
+def test_same_answers(schema: dict[str, Any], values: list[Any]) -> None:
+    validator = jsonschema.Draft202012Validator(schema)
+    try:
+        shapes = read_json_schema(schema, property_order="any").shapes
+    except UnsupportedFeature:
+        return
+    except UnsatisfiableSchema:
+        assert [value for value in values if validator.is_valid(value)] == []
+        return
+    except GrammarError as error:
+        assert "refers to itself" in str(error)
+        return
+    for value in values:
+        assert describes(shapes, value) == validator.is_valid(value), value
+    witness = witnesses(shapes)
+    for shape in shapes.nodes[shapes.root]:
+        for value in variants(shape, witness):
+            assert describes(shapes, value)
+            assert validator.is_valid(value), value

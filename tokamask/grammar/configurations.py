@@ -1,0 +1,451 @@
+"""Interned threads and configurations, and the closure that makes a set of threads ready to read a byte.
+
+A configuration is a set of threads; a thread returns to a configuration, so the stack is a persistent structure of
+interned sets (a graph-structured stack in the sense of Tomita 1985, kept canonical by interning). Equal sets have equal
+integers, which is what makes every later question a table look-up.
+
+A set under construction lies in the arena's scratch: entries (pc, data, lexeme, escape, return, expanded).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tokamask.grammar.arena import (
+    CONFIGURATION_CAPACITY,
+    CONFIGURATION_COUNT,
+    CONFIGURATION_HASH,
+    CONFIGURATION_HASH_SIZE,
+    CONFIGURATION_WORDS,
+    CONFIGURATIONS,
+    FRAME_CAPACITY,
+    FRAME_COUNT,
+    FRAME_HASH,
+    FRAME_HASH_SIZE,
+    FRAME_USED,
+    FRAMES,
+    LIST_CAPACITY,
+    LIST_USED,
+    LISTS,
+    MOVE_COUNT,
+    MOVE_SIZE,
+    OVERFLOW,
+    SCRATCH,
+    SCRATCH_CAPACITY,
+    SCRATCH_COUNT,
+    SCRATCH_FULL,
+    SCRATCH_WORDS,
+    THREAD_CAPACITY,
+    THREAD_COUNT,
+    THREAD_HASH,
+    THREAD_HASH_SIZE,
+    THREAD_WORDS,
+    THREADS,
+    list_hash,
+    thread_hash,
+)
+from tokamask.grammar.jit import jit
+from tokamask.grammar.program import (
+    ACCEPTING,
+    AUTOMATON_CLASSES,
+    AUTOMATON_ROWS,
+    CALL,
+    CHOICE,
+    END,
+    LAST_EPSILON,
+    LEXEME,
+    LIVE,
+    LOOP,
+    RETURN,
+    RETURN_PC,
+)
+
+Words = npt.NDArray[np.int32]
+
+# Words of a configuration: slice of the lists table, then what is known about the set.
+(
+    LIST_START,
+    LIST_LENGTH,
+    CLOSURE,
+    IS_ACCEPTING,
+    COST,
+) = range(5)
+
+
+@jit
+def has_room(M: Words) -> bool:
+    """Whether one step, whatever it does, fits into every table."""
+    slack = 2 * M[SCRATCH_CAPACITY]
+    return (
+        M[THREAD_COUNT] + slack < M[THREAD_CAPACITY]
+        and M[CONFIGURATION_COUNT] + slack < M[CONFIGURATION_CAPACITY]
+        and M[LIST_USED] + 2 * slack < M[LIST_CAPACITY]
+        and M[FRAME_USED] + 2 * slack < M[FRAME_CAPACITY]
+        and 2 * (M[FRAME_COUNT] + slack) < M[FRAME_HASH_SIZE]
+        and 2 * (M[MOVE_COUNT] + 1) < M[MOVE_SIZE]
+    )
+
+
+@jit
+def push(M: Words, pc: int, data: int, lexeme: int, escape: int, ret: int) -> None:
+    """Add a thread to the scratch."""
+    n = M[SCRATCH_COUNT]
+    if n >= M[SCRATCH_CAPACITY]:
+        M[OVERFLOW] = SCRATCH_FULL
+        return
+    at = M[SCRATCH] + n * SCRATCH_WORDS
+    M[at] = pc
+    M[at + 1] = data
+    M[at + 2] = lexeme
+    M[at + 3] = escape
+    M[at + 4] = ret
+    M[at + 5] = 0
+    M[SCRATCH_COUNT] = n + 1
+
+
+@jit
+def push_threads(M: Words, configuration: int) -> None:
+    """Add every thread of a configuration to the scratch."""
+    at = M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS
+    start = M[LISTS] + M[at + LIST_START]
+    for i in range(start, start + M[at + LIST_LENGTH]):
+        t = M[THREADS] + M[i] * THREAD_WORDS
+        push(M, M[t], M[t + 1], M[t + 2], M[t + 3], M[t + 4])
+
+
+@jit
+def intern_thread(M: Words, pc: int, data: int, lexeme: int, escape: int, ret: int) -> int:
+    size = M[THREAD_HASH_SIZE] - 1
+    slot = thread_hash(pc, data, lexeme, escape, ret) & size
+    while True:
+        t = M[M[THREAD_HASH] + slot]
+        if t == 0:
+            break
+        at = M[THREADS] + t * THREAD_WORDS
+        if M[at] == pc and M[at + 1] == data and M[at + 2] == lexeme and M[at + 3] == escape and M[at + 4] == ret:
+            return t
+        slot = (slot + 1) & size
+    t = M[THREAD_COUNT]
+    M[THREAD_COUNT] = t + 1
+    M[M[THREAD_HASH] + slot] = t
+    at = M[THREADS] + t * THREAD_WORDS
+    M[at] = pc
+    M[at + 1] = data
+    M[at + 2] = lexeme
+    M[at + 3] = escape
+    M[at + 4] = ret
+    M[at + 5] = 0
+    return t
+
+
+@jit
+def intern_list(P: Words, M: Words, count: int) -> int:
+    """The configuration of the `count` thread indices written at the end of the lists table; 0 for none."""
+    if count == 0:
+        return 0
+    start = M[LIST_USED]
+    at = M[LISTS] + start
+    size = M[CONFIGURATION_HASH_SIZE] - 1
+    slot = list_hash(M, at, count) & size
+    while True:
+        c = M[M[CONFIGURATION_HASH] + slot]
+        if c == 0:
+            break
+        record = M[CONFIGURATIONS] + c * CONFIGURATION_WORDS
+        if M[record + LIST_LENGTH] == count:
+            other = M[LISTS] + M[record + LIST_START]
+            same = True
+            for i in range(count):
+                if M[other + i] != M[at + i]:
+                    same = False
+                    break
+            if same:
+                return c
+        slot = (slot + 1) & size
+    c = M[CONFIGURATION_COUNT]
+    M[CONFIGURATION_COUNT] = c + 1
+    M[M[CONFIGURATION_HASH] + slot] = c
+    record = M[CONFIGURATIONS] + c * CONFIGURATION_WORDS
+    M[record + LIST_START] = start
+    M[record + LIST_LENGTH] = count
+    M[record + CLOSURE] = -1
+    M[record + COST] = -1
+    accepting = 0
+    for i in range(count):
+        if P[M[M[THREADS] + M[at + i] * THREAD_WORDS]] == END:
+            accepting = 1
+    M[record + IS_ACCEPTING] = accepting
+    M[LIST_USED] = start + count
+    return c
+
+
+@jit
+def intern_single(P: Words, M: Words, pc: int, data: int, lexeme: int, escape: int, ret: int) -> int:
+    """The configuration of one thread (not closed: a place to return to)."""
+    M[M[LISTS] + M[LIST_USED]] = intern_thread(M, pc, data, lexeme, escape, ret)
+    return intern_list(P, M, 1)
+
+
+@jit
+def united(P: Words, M: Words, a: int, b: int) -> int:
+    """The configuration of the threads of both (return places of equal threads are merged when they come up)."""
+    if a == b:
+        return a
+    first = M[CONFIGURATIONS] + a * CONFIGURATION_WORDS
+    second = M[CONFIGURATIONS] + b * CONFIGURATION_WORDS
+    i = M[LISTS] + M[first + LIST_START]
+    j = M[LISTS] + M[second + LIST_START]
+    i_end = i + M[first + LIST_LENGTH]
+    j_end = j + M[second + LIST_LENGTH]
+    if M[LIST_USED] + i_end - i + j_end - j + M[SCRATCH_CAPACITY] >= M[LIST_CAPACITY]:
+        M[OVERFLOW] = SCRATCH_FULL
+        return a
+    out = M[LISTS] + M[LIST_USED]
+    count = 0
+    while i < i_end or j < j_end:  # both lists ascend
+        if j >= j_end or (i < i_end and M[i] <= M[j]):
+            if j < j_end and M[i] == M[j]:
+                j += 1
+            M[out + count] = M[i]
+            i += 1
+        else:
+            M[out + count] = M[j]
+            j += 1
+        count += 1
+    return intern_list(P, M, count)
+
+
+@jit
+def _seen_before(M: Words, entry: int) -> bool:
+    """Whether an equal entry stands earlier in the scratch."""
+    base = M[SCRATCH]
+    at = base + entry * SCRATCH_WORDS
+    for i in range(base, at, SCRATCH_WORDS):
+        if (
+            M[i] == M[at]
+            and M[i + 4] == M[at + 4]
+            and M[i + 1] == M[at + 1]
+            and M[i + 2] == M[at + 2]
+            and M[i + 3] == M[at + 3]
+        ):
+            return True
+    return False
+
+
+@jit
+def _expand(P: Words, M: Words, entry: int) -> None:
+    """Follow what a thread can do without reading a byte; marks it when nothing of its own remains."""
+    at = M[SCRATCH] + entry * SCRATCH_WORDS
+    pc = M[at]
+    data = M[at + 1]
+    ret = M[at + 4]
+    operation = P[pc]
+    if operation == LEXEME:
+        block = P[pc + 1]
+        row = block + P[block + AUTOMATON_ROWS] + M[at + 2] * (P[block + AUTOMATON_CLASSES] + 1)
+        flags = P[row]
+        if flags & LIVE == 0:
+            M[at + 5] = 1
+        if flags & ACCEPTING:
+            push(M, P[pc + 2], data, 0, 0, ret)
+        return
+    M[at + 5] = 1
+    if operation == RETURN:
+        push_threads(M, ret)
+    elif operation == CHOICE:
+        for i in range(P[pc + 1]):
+            push(M, P[pc + 2 + i], data, 0, 0, ret)
+    elif operation == CALL:
+        push(M, P[pc + 1], 0, 0, 0, intern_single(P, M, P[pc + 2], data, 0, 0, ret))
+    elif operation == LOOP:
+        minimum = P[pc + 2]
+        maximum = P[pc + 3]
+        if data >= minimum:
+            push(M, RETURN_PC, 0, 0, 0, ret)
+        if maximum < 0 or data < maximum:
+            counted = data + 1 if maximum >= 0 or data < minimum else data
+            push(M, P[pc + 1], 0, 0, 0, intern_single(P, M, pc, counted, 0, 0, ret))
+
+
+@jit
+def _less(M: Words, a: int, b: int) -> bool:
+    for k in range(5):
+        if M[a + k] != M[b + k]:
+            return M[a + k] < M[b + k]
+    return False
+
+
+@jit
+def _swap(M: Words, a: int, b: int) -> None:
+    for k in range(SCRATCH_WORDS):
+        M[a + k], M[b + k] = M[b + k], M[a + k]
+
+
+@jit
+def _sort(M: Words, count: int) -> None:
+    """Heap sort of the first `count` scratch entries (insertion sort when there are few)."""
+    base = M[SCRATCH]
+    if count <= 16:
+        for i in range(1, count):
+            j = i
+            while j > 0 and _less(M, base + j * SCRATCH_WORDS, base + (j - 1) * SCRATCH_WORDS):
+                _swap(M, base + j * SCRATCH_WORDS, base + (j - 1) * SCRATCH_WORDS)
+                j -= 1
+        return
+    end = count
+    root = count // 2
+    while end > 1:
+        if root > 0:
+            root -= 1
+            i = root
+        else:
+            end -= 1
+            _swap(M, base, base + end * SCRATCH_WORDS)
+            i = 0
+        while 2 * i + 1 < end:
+            child = 2 * i + 1
+            if child + 1 < end and _less(M, base + child * SCRATCH_WORDS, base + (child + 1) * SCRATCH_WORDS):
+                child += 1
+            if not _less(M, base + i * SCRATCH_WORDS, base + child * SCRATCH_WORDS):
+                break
+            _swap(M, base + i * SCRATCH_WORDS, base + child * SCRATCH_WORDS)
+            i = child
+
+
+@jit
+def close_scratch(P: Words, M: Words) -> int:
+    """Close the set in the scratch, intern it and empty the scratch. Returns the configuration; 0 on overflow."""
+    i = 0
+    while i < M[SCRATCH_COUNT]:
+        at = M[SCRATCH] + i * SCRATCH_WORDS
+        operation = P[M[at]]
+        if operation <= LAST_EPSILON or operation == LEXEME:
+            if operation != END:
+                if _seen_before(M, i):
+                    M[at + 5] = 1
+                else:
+                    _expand(P, M, i)
+        if M[OVERFLOW]:
+            M[SCRATCH_COUNT] = 0
+            return 0
+        i += 1
+    # Keep what can read a byte (and END), in canonical order.
+    base = M[SCRATCH]
+    count = 0
+    for i in range(M[SCRATCH_COUNT]):
+        at = base + i * SCRATCH_WORDS
+        if M[at + 5] == 0:
+            if at != base + count * SCRATCH_WORDS:
+                for k in range(SCRATCH_WORDS):
+                    M[base + count * SCRATCH_WORDS + k] = M[at + k]
+            count += 1
+    M[SCRATCH_COUNT] = 0
+    if count > 1:
+        _sort(M, count)
+        # Threads that differ only in where they return to are one thread that returns to both places: this keeps
+        # sets polynomial for ambiguous grammars.
+        kept = 0
+        for i in range(1, count):
+            at = base + kept * SCRATCH_WORDS
+            other = base + i * SCRATCH_WORDS
+            if M[at] == M[other] and M[at + 1] == M[other + 1] and M[at + 2] == M[other + 2] and M[at + 3] == M[other + 3]:
+                M[at + 4] = united(P, M, M[at + 4], M[other + 4])
+                if M[OVERFLOW]:
+                    return 0
+            else:
+                kept += 1
+                for k in range(SCRATCH_WORDS):
+                    M[base + kept * SCRATCH_WORDS + k] = M[other + k]
+        count = kept + 1
+    return _intern_scratch(P, M, count)
+
+
+@jit
+def _intern_scratch(P: Words, M: Words, count: int) -> int:
+    base = M[SCRATCH]
+    out = M[LISTS] + M[LIST_USED]
+    for i in range(count):
+        at = base + i * SCRATCH_WORDS
+        M[out + i] = intern_thread(M, M[at], M[at + 1], M[at + 2], M[at + 3], M[at + 4])
+    # Lists ascend, so that a set has one spelling; thread numbers follow first sight, which is nearly sorted already.
+    for i in range(1, count):
+        value = M[out + i]
+        j = i
+        while j > 0 and M[out + j - 1] > value:
+            M[out + j] = M[out + j - 1]
+            j -= 1
+        M[out + j] = value
+    return intern_list(P, M, count)
+
+
+@jit
+def closure(P: Words, M: Words, configuration: int) -> int:
+    """What a return place comes to when it is returned to: ready to read a byte. 0 on overflow."""
+    record = M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS
+    if M[record + CLOSURE] < 0:
+        M[SCRATCH_COUNT] = 0
+        push_threads(M, configuration)
+        closed = close_scratch(P, M)
+        if M[OVERFLOW]:
+            return 0
+        M[record + CLOSURE] = closed
+    return M[record + CLOSURE]
+
+
+# Frames: which declared properties an object has so far, when they may come in any order.
+# A frame is [length, required still missing, properties present, bits...], interned; its index is the thread's data.
+
+
+@jit
+def _intern_frame(M: Words) -> int:
+    """The index of the frame written at the end of the frames table."""
+    start = M[FRAME_USED]
+    at = M[FRAMES] + start
+    count = M[at] + 1
+    size = M[FRAME_HASH_SIZE] - 1
+    slot = list_hash(M, at, count) & size
+    while True:
+        frame = M[M[FRAME_HASH] + slot]
+        if frame == 0:
+            break
+        same = True
+        for i in range(count):
+            if M[M[FRAMES] + frame + i] != M[at + i]:
+                same = False
+                break
+        if same:
+            return frame
+        slot = (slot + 1) & size
+    M[M[FRAME_HASH] + slot] = start
+    M[FRAME_COUNT] += 1
+    M[FRAME_USED] = start + count
+    return start
+
+
+@jit
+def empty_frame(M: Words, length: int, required: int) -> int:
+    at = M[FRAMES] + M[FRAME_USED]
+    M[at] = length
+    M[at + 1] = required
+    for i in range(2, length + 1):
+        M[at + i] = 0
+    return _intern_frame(M)
+
+
+@jit
+def frame_has(M: Words, frame: int, index: int) -> bool:
+    return M[M[FRAMES] + frame + 3 + (index >> 5)] >> (index & 31) & 1 != 0
+
+
+@jit
+def frame_with(M: Words, frame: int, index: int, is_required: int) -> int:
+    """The frame after property `index` was added."""
+    at = M[FRAMES] + M[FRAME_USED]
+    source = M[FRAMES] + frame
+    for i in range(M[source] + 1):
+        M[at + i] = M[source + i]
+    M[at + 1] -= is_required
+    M[at + 2] += 1
+    M[at + 3 + (index >> 5)] |= np.int32(1 << (index & 31))
+    return _intern_frame(M)

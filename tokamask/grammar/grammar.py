@@ -1,0 +1,233 @@
+"""`Grammar`: what may be generated, before any vocabulary is known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from tokamask.errors import GrammarError
+from tokamask.grammar.json_schema.reports import KeywordReport, KeywordStatus
+from tokamask.grammar.language import Language, until
+from tokamask.grammar.program import Program, assemble
+from tokamask.grammar.rules import JsonValue, Reference, RuleSet, Sequence, Terminal
+
+if TYPE_CHECKING:
+    from tokamask.grammar.recogniser import Recogniser
+
+__all__ = ["CheckResult", "Grammar", "KeywordReport", "KeywordStatus"]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """Whether a text belongs to a grammar, and where it leaves it.
+
+    Attributes:
+        ok: it belongs.
+        offset: characters (bytes for bytes) that some text of the grammar begins with; the length of the text when
+            only its end comes too early.
+        pointer: for JSON Schema grammars, the JSON pointer of the value at that place; None otherwise.
+        expected: what could stand there: single characters in quotes, ranges, "end of text".
+    """
+
+    ok: bool
+    offset: int
+    pointer: str | None = None
+    expected: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Grammar:
+    """An immutable language of texts, as rules over regular terminals. Made by one of the `from_` methods.
+
+    Attributes:
+        rules: the rules that the recogniser will follow.
+        schema: the JSON Schema it was made from; None for other grammars.
+        is_exact: False when keywords of the schema were left out on the user's word (`on_unsupported="warn"`).
+    """
+
+    rules: RuleSet
+    schema: Any = None
+    is_exact: bool = True
+    _reports: tuple[KeywordReport, ...] = ()
+
+    @classmethod
+    def from_json_schema(
+        cls,
+        schema: Mapping[str, Any] | bool | str,
+        draft: str | None = None,
+        property_order: Literal["schema", "any"] = "schema",
+        whitespace: str | int = "flexible",
+        numbers: Literal["plain", "full"] = "plain",
+        escapes: str = "json",
+        formats: Literal["assert", "annotate"] = "assert",
+        registry: Any = None,
+        on_unsupported: Literal["refuse", "warn"] = "refuse",
+    ) -> Grammar:
+        """The JSON texts of the values that a schema describes.
+
+        Args:
+            schema: a dict, a boolean schema, or JSON text.
+            draft: "4", "6", "7", "2019-09" or "2020-12"; default: what `$schema` says, else 2020-12.
+            property_order: "schema": declared properties in their order, then others; "any": any order.
+            whitespace: what may stand between JSON tokens. "flexible": nothing, one blank, or a newline with an
+                indent; "none"; "one-space"; "any"; a number: a newline with a multiple of so many blanks.
+            numbers: "plain": integers without fraction and exponent; "full": JSON Schema's value semantics.
+            escapes: "json": raw UTF-8, the mandatory escapes and \\uXXXX.
+            formats: whether `format` is asserted or an annotation.
+            registry: documents that references lead to: {uri: schema} or a `referencing.Registry`.
+            on_unsupported: "refuse" keywords that cannot be enforced, or "warn": leave them out and say so in
+                `is_exact` and `explain()`.
+
+        Raises:
+            GrammarSyntaxError: malformed JSON or a malformed pattern.
+            UnsupportedFeature: a keyword that cannot be enforced exactly.
+            UnsatisfiableSchema: no value satisfies the schema.
+            GrammarError: an invalid schema. All of them carry the JSON pointer.
+        """
+        from tokamask.grammar.json_schema.reading import read_json_schema
+
+        reading = read_json_schema(
+            schema,
+            draft=draft,
+            property_order=property_order,
+            whitespace=whitespace,
+            numbers=numbers,
+            escapes=escapes,
+            formats=formats,
+            registry=registry,
+            on_unsupported=on_unsupported,
+        )
+        rules = RuleSet({"document": JsonValue(reading.shapes)}, "document")
+        parsed = json.loads(schema) if isinstance(schema, str) else schema
+        return cls(rules, parsed, reading.is_exact, reading.reports)
+
+    @classmethod
+    def from_regex(cls, pattern: str, dialect: Literal["python", "ecma"] = "python") -> Grammar:
+        """The texts that a regular expression matches as a whole.
+
+        Raises:
+            GrammarSyntaxError: a malformed pattern.
+            UnsupportedFeature: something that is not regular, such as a back-reference.
+            GrammarError: no text matches.
+        """
+        from tokamask.grammar.regular_expression import pattern_language
+
+        return cls.from_language(pattern_language(pattern, dialect, search=False), f"the pattern {pattern!r}")
+
+    @classmethod
+    def from_choices(cls, choices: Iterable[str]) -> Grammar:
+        """Exactly one of the given texts.
+
+        Raises:
+            GrammarError: there are none.
+        """
+        if isinstance(choices, str):
+            raise TypeError("choices must be several texts, not one; write [text]")
+        texts = [choice.encode() for choice in choices]
+        if not texts:
+            raise GrammarError("choices are empty; give at least one text")
+        return cls.from_language(Language.words(texts), "choices")
+
+    @classmethod
+    def from_lark(cls, text: str, start: str = "start") -> Grammar:
+        """The language of a Lark grammar, as Lark's Earley parser with the dynamic_complete lexer sees it.
+
+        Raises:
+            GrammarSyntaxError: malformed Lark text.
+            UnsupportedFeature: a construct that cannot be enforced exactly, such as %declare.
+            GrammarError: an unknown rule; no text is derivable.
+        """
+        from tokamask.grammar.lark import read_lark
+
+        return cls(read_lark(text, start))
+
+    @classmethod
+    def from_gbnf(cls, text: str, start: str | None = None) -> Grammar:
+        """The language of a GBNF grammar (llama.cpp's notation) from rule `start`, by default `root`.
+
+        Raises:
+            GrammarSyntaxError: malformed GBNF text.
+            UnsupportedFeature: token terminals.
+            GrammarError: an unknown rule; no text is derivable.
+        """
+        from tokamask.grammar.gbnf import read_gbnf
+
+        return cls(read_gbnf(text, start))
+
+    @classmethod
+    def from_language(cls, language: Language, name: str = "the language") -> Grammar:
+        """The texts of a regular language."""
+        if language.is_empty:
+            raise GrammarError(f"{name} matches no text at all")
+        return cls(RuleSet({"text": Terminal(language)}, "text"))
+
+    def after_marker(self, marker: bytes) -> Grammar:
+        """Free text up to and including the first `marker`, then this grammar."""
+        fresh = "after"
+        while fresh in self.rules.rules:
+            fresh += "_"
+        free = Terminal(until(marker), "free text")
+        rules = {**self.rules.rules, fresh: Sequence((free, Reference(self.rules.start)))}
+        return Grammar(RuleSet(rules, fresh), self.schema, self.is_exact, self._reports)
+
+    def explain(self) -> list[KeywordReport]:
+        """What became of each keyword of the schema; [] for other grammars."""
+        return list(self._reports)
+
+    def check(self, text: str | bytes) -> CheckResult:
+        """Whether a text belongs to the grammar, and if not, where it leaves it and what could stand there."""
+        from tokamask.grammar.json_place import pointer_at
+
+        data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+        recogniser = self._recogniser
+        configuration = recogniser.start()
+        for offset, byte in enumerate(data):
+            target = recogniser.move(configuration, byte)
+            if target == 0:
+                break
+            configuration = target
+        else:
+            if recogniser.is_accepting(configuration):
+                return CheckResult(True, len(text))
+            offset = len(data)
+        # A byte inside a character: the place is the character.
+        characters = len(data[:offset].decode("utf-8", "ignore")) if isinstance(text, str) else offset
+        shown = data.decode("utf-8", "replace")
+        pointer = None if self.schema is None else pointer_at(shown, len(data[:offset].decode("utf-8", "ignore")))
+        return CheckResult(False, characters, pointer, _expected(recogniser, configuration))
+
+    @cached_property
+    def program(self) -> Program:
+        """What the recogniser interprets; assembled on first use."""
+        return assemble(self.rules)
+
+    @cached_property
+    def _recogniser(self) -> Recogniser:
+        from tokamask.grammar.recogniser import Recogniser
+
+        return Recogniser(self.program)
+
+
+def _expected(recogniser: Recogniser, configuration: int) -> tuple[str, ...]:
+    """The next bytes in words: runs of ASCII characters as ranges, everything beyond ASCII as one."""
+    following = recogniser.next_bytes(configuration)
+    words: list[str] = []
+    plain = [byte for byte in following if byte < 0x80]
+    at = 0
+    while at < len(plain):
+        end = at
+        while end + 1 < len(plain) and plain[end + 1] == plain[end] + 1:
+            end += 1
+        if end - at >= 2:
+            words.append(f"{chr(plain[at])!r} to {chr(plain[end])!r}")
+        else:
+            words.extend(repr(chr(byte)) for byte in plain[at : end + 1])
+        at = end + 1
+    if following and following[-1] >= 0x80:
+        words.append("other characters")
+    if recogniser.is_accepting(configuration):
+        words.append("end of text")
+    return tuple(words)

@@ -1,0 +1,77 @@
+"""Every keyword place of a schema with what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from tokamask.grammar.formats import format_is_known
+from tokamask.grammar.json_schema.catalogue import Catalogue
+from tokamask.grammar.json_schema.drafts import NAME_BY_DRAFT, Draft, subschemas
+from tokamask.grammar.json_schema.keywords import KEYWORDS
+from tokamask.grammar.json_schema.obligations import escaped
+from tokamask.grammar.json_schema.references import Scope
+from tokamask.grammar.json_schema.reports import KeywordReport, KeywordStatus, Refusal
+from tokamask.grammar.json_schema.values import Json
+
+# Keywords that the specifications define without an assertion.
+_ANNOTATIONS = frozenset(
+    "$schema $id id $anchor $dynamicAnchor $recursiveAnchor $comment $vocabulary $defs definitions title description "
+    "default examples deprecated readOnly writeOnly contentEncoding contentMediaType contentSchema".split()
+)
+# Keywords that say how another one is meant, and that one.
+_MODIFIERS = {"then": "if", "else": "if", "minContains": "contains", "maxContains": "contains"}
+
+
+def keyword_reports(
+    schema: Json, scope: Scope, catalogue: Catalogue, refusals: tuple[Refusal, ...]
+) -> Iterator[KeywordReport]:
+    """Reports in the order of the document; refusals elsewhere (in another document, of keywords together) come last."""
+    left = {refusal.pointer: refusal for refusal in refusals}
+    waiting: list[tuple[Json, Scope, str]] = [(schema, scope, "#")]
+    while waiting:
+        place, scope, pointer = waiting.pop()
+        if not isinstance(place, dict):
+            continue
+        obligation = catalogue.used(place, scope)
+        inner = scope if obligation is None else obligation.scope
+        below: list[tuple[Json, Scope, str]] = []
+        for keyword, value in place.items():
+            here = f"{pointer}/{escaped(keyword)}"
+            refusal = None if obligation is None else left.pop(obligation.pointer + here[len(pointer) :], None)
+            if refusal is not None:
+                yield KeywordReport(here, keyword, KeywordStatus.REFUSED, refusal.reason)
+            else:
+                annotation = _why_annotation(keyword, place, inner.draft, obligation is not None, catalogue)
+                status = KeywordStatus.ENFORCED if annotation is None else KeywordStatus.ANNOTATION
+                yield KeywordReport(here, keyword, status, annotation or "")
+            for path, subschema in subschemas(keyword, value):
+                below.append((subschema, inner, "/".join([here, *map(escaped, path)])))
+        waiting.extend(reversed(below))
+    for refusal in left.values():
+        yield KeywordReport(refusal.pointer, refusal.keyword, KeywordStatus.REFUSED, refusal.reason)
+
+
+def _why_annotation(
+    keyword: str, schema: Mapping[str, Json], draft: Draft, is_used: bool, catalogue: Catalogue
+) -> str | None:
+    """Why a keyword constrains nothing; None when it is enforced."""
+    keywords = KEYWORDS[draft]
+    if keyword in _ANNOTATIONS:
+        return "says something about values without restricting them"
+    if "$ref" in schema and keyword != "$ref" and draft <= Draft.DRAFT_7:
+        return f"hidden by the $ref beside it, in draft {NAME_BY_DRAFT[draft]}"
+    lead = _MODIFIERS.get(keyword, keyword)
+    if lead not in keywords:
+        return f"not a keyword of draft {NAME_BY_DRAFT[draft]}"
+    if lead not in schema:
+        return f"without effect unless {lead} stands beside it"
+    if keyword == "if" and "then" not in schema and "else" not in schema:
+        return "without effect unless then or else stands beside it"
+    if not is_used:
+        return "nothing that is enforced refers to this schema"
+    if keyword == "format":
+        if not catalogue.options.asserts_formats:
+            return "formats are annotations by choice"
+        if not format_is_known(schema["format"]):
+            return f"the format {schema['format']!r} is unknown"
+    return None

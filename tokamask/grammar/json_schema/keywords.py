@@ -1,0 +1,459 @@
+"""One function per keyword, all with one signature, found through a table.
+
+Each checks its own value, so a malformed schema is reported at the keyword that is wrong, and adds to the clauses of
+the schema object it stands in. A keyword that is not in the table of its draft is an annotation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import NoReturn
+
+from tokamask.errors import CompileBudgetExceeded, GrammarError, GrammarSyntaxError, UnsupportedFeature
+from tokamask.grammar.formats import format_is_known, format_language
+from tokamask.grammar.json_schema.clauses import Clauses
+from tokamask.grammar.json_schema.demands import ANYTHING, Node, PropertyCount, common_multiple
+from tokamask.grammar.json_schema.drafts import Draft
+from tokamask.grammar.json_schema.values import Json, Kind, exact, is_number
+from tokamask.grammar.regular_expression import pattern_language
+
+Schema = Mapping[str, Json]
+Keyword = Callable[[Clauses, Json, Schema], None]
+
+_KIND_OF_TYPE: Mapping[str, Kind] = {
+    "null": Kind.NULL,
+    "boolean": Kind.BOOLEAN,
+    "integer": Kind.NUMBER,
+    "number": Kind.NUMBER,
+    "string": Kind.STRING,
+    "array": Kind.ARRAY,
+    "object": Kind.OBJECT,
+}
+_IN_PLACE_APPLICATORS = frozenset(
+    ("$ref", "$dynamicRef", "$recursiveRef", "allOf", "anyOf", "oneOf", "not", "if", "dependentSchemas")
+)
+
+
+def _malformed(clauses: Clauses, keyword: str, expected: str, value: Json) -> NoReturn:
+    raise GrammarError(f"{keyword} must be {expected}, not {value!r:.60}", pointer=clauses.pointer(keyword))
+
+
+def _count(clauses: Clauses, keyword: str, value: Json) -> int:
+    """A length: a number that is integral (2.0 is) and not negative."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if is_number(value):
+        number = exact(value, clauses.pointer(keyword))
+        if number.denominator == 1 and number >= 0:
+            return int(number)
+    _malformed(clauses, keyword, "an integer of at least 0", value)
+
+
+def _number(clauses: Clauses, keyword: str, value: Json) -> Fraction:
+    if not is_number(value):
+        _malformed(clauses, keyword, "a number", value)
+    return exact(value, clauses.pointer(keyword))
+
+
+def _names(clauses: Clauses, keyword: str, value: Json) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        _malformed(clauses, keyword, "an array of property names", value)
+    return value
+
+
+def _schemas(clauses: Clauses, keyword: str, value: Json) -> list[Node]:
+    if not isinstance(value, list):
+        _malformed(clauses, keyword, "an array of schemas", value)
+    return [clauses.child(schema, keyword, index) for index, schema in enumerate(value)]
+
+
+def _object(clauses: Clauses, keyword: str, value: Json) -> Mapping[str, Json]:
+    if not isinstance(value, dict):
+        _malformed(clauses, keyword, "an object", value)
+    return value
+
+
+# Any type ------------------------------------------------------------------------------------------------------------
+
+
+def type_(clauses: Clauses, value: Json, schema: Schema) -> None:
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(name, str) and name in _KIND_OF_TYPE for name in names):
+        _malformed(clauses, "type", f"one or several of {', '.join(_KIND_OF_TYPE)}", value)
+    clauses.kinds = tuple(dict.fromkeys([_KIND_OF_TYPE[name] for name in names]))
+    clauses.integral = "integer" in names and "number" not in names
+
+
+def enum(clauses: Clauses, value: Json, schema: Schema) -> None:
+    if not isinstance(value, list):
+        _malformed(clauses, "enum", "an array of values", value)
+    clauses.require_value(value, "enum")
+
+
+def const(clauses: Clauses, value: Json, schema: Schema) -> None:
+    clauses.require_value([value], "const")
+
+
+# Numbers -------------------------------------------------------------------------------------------------------------
+
+
+def minimum(clauses: Clauses, value: Json, schema: Schema) -> None:
+    clauses.raise_lower(_number(clauses, "minimum", value), False)
+
+
+def maximum(clauses: Clauses, value: Json, schema: Schema) -> None:
+    clauses.reduce_upper(_number(clauses, "maximum", value), False)
+
+
+def exclusive_minimum(clauses: Clauses, value: Json, schema: Schema) -> None:
+    clauses.raise_lower(_number(clauses, "exclusiveMinimum", value), True)
+
+
+def exclusive_maximum(clauses: Clauses, value: Json, schema: Schema) -> None:
+    clauses.reduce_upper(_number(clauses, "exclusiveMaximum", value), True)
+
+
+def exclusive_minimum_flag(clauses: Clauses, value: Json, schema: Schema) -> None:
+    if not isinstance(value, bool):
+        _malformed(clauses, "exclusiveMinimum", "true or false in draft 4", value)
+    if value and "minimum" in schema:
+        clauses.raise_lower(_number(clauses, "minimum", schema["minimum"]), True)
+
+
+def exclusive_maximum_flag(clauses: Clauses, value: Json, schema: Schema) -> None:
+    if not isinstance(value, bool):
+        _malformed(clauses, "exclusiveMaximum", "true or false in draft 4", value)
+    if value and "maximum" in schema:
+        clauses.reduce_upper(_number(clauses, "maximum", schema["maximum"]), True)
+
+
+def multiple_of(clauses: Clauses, value: Json, schema: Schema) -> None:
+    number = _number(clauses, "multipleOf", value)
+    if number <= 0:
+        _malformed(clauses, "multipleOf", "a number above 0", value)
+    clauses.multiple_of = common_multiple(clauses.multiple_of, number)
+
+
+# Strings -------------------------------------------------------------------------------------------------------------
+
+
+def min_length(clauses: Clauses, value: Json, schema: Schema) -> None:
+    clauses.minimum_length = _count(clauses, "minLength", value)
+
+
+def max_length(clauses: Clauses, value: Json, schema: Schema) -> None:
+    clauses.maximum_length = _count(clauses, "maxLength", value)
+
+
+def pattern(clauses: Clauses, value: Json, schema: Schema) -> None:
+    if not isinstance(value, str):
+        _malformed(clauses, "pattern", "a regular expression", value)
+    try:
+        clauses.languages += (pattern_language(value, dialect="ecma", search=True),)
+    except (UnsupportedFeature, CompileBudgetExceeded) as error:
+        clauses.refuse("pattern", error.message, Kind.STRING)
+    except GrammarSyntaxError as error:
+        raise GrammarSyntaxError(
+            "pattern is not a regular expression of ECMA-262",
+            source=error.source,
+            offset=error.offset,
+            pointer=clauses.pointer("pattern"),
+        ) from error
+
+
+def format_(clauses: Clauses, value: Json, schema: Schema) -> None:
+    if not isinstance(value, str):
+        _malformed(clauses, "format", "the name of a format", value)
+    if not clauses.asserts_formats or not format_is_known(value):
+        return
+    language = format_language(value)
+    if language is None:
+        clauses.refuse("format", f"the format {value!r} cannot be enforced yet", Kind.STRING)
+    else:
+        clauses.languages += (language,)
+
+
+# Arrays --------------------------------------------------------------------------------------------------------------
+
+
+def items(clauses: Clauses, value: Json, schema: Schema) -> None:
+    if isinstance(value, list):
+        _malformed(clauses, "items", "a schema (prefixItems takes an array; so did items up to draft 2019-09)", value)
+    clauses.rest = clauses.child(value, "items")
+
+
+def items_or_tuple(clauses: Clauses, value: Json, schema: Schema) -> None:
+    if isinstance(value, list):
+        clauses.prefix = tuple(_schemas(clauses, "items", value))
+    else:
+        clauses.rest = clauses.child(value, "items")
+
+
+def prefix_items(clauses: Clauses, value: Json, schema: Schema) -> None:
+    clauses.prefix = tuple(_schemas(clauses, "prefixItems", value))
+
+
+def additional_items(clauses: Clauses, value: Json, schema: Schema) -> None:
+    node = clauses.child(value, "additionalItems")
+    if isinstance(schema.get("items"), list):
+        clauses.rest = node
+
+
+def min_items(clauses: Clauses, value: Json, schema: Schema) -> None:
+    clauses.minimum_items = max(clauses.minimum_items, _count(clauses, "minItems", value))
+
+
+def max_items(clauses: Clauses, value: Json, schema: Schema) -> None:
+    clauses.maximum_items = _count(clauses, "maxItems", value)
+
+
+def unique_items(clauses: Clauses, value: Json, schema: Schema) -> None:
+    if not isinstance(value, bool):
+        _malformed(clauses, "uniqueItems", "true or false", value)
+    if value:
+        clauses.refuse("uniqueItems", "items cannot be compared with each other yet", Kind.ARRAY)
+
+
+def contains(clauses: Clauses, value: Json, schema: Schema) -> None:
+    node = clauses.child(value, "contains")
+    if schema.get("minContains") == 0 and "maxContains" not in schema:
+        return
+    if node is ANYTHING and "minContains" not in schema and "maxContains" not in schema:
+        clauses.minimum_items = max(clauses.minimum_items, 1)
+        return
+    clauses.refuse("contains", "items cannot be counted by what they are yet", Kind.ARRAY)
+
+
+def unevaluated_items(clauses: Clauses, value: Json, schema: Schema) -> None:
+    _unevaluated_items(clauses, value, schema, "items" in schema)
+
+
+def unevaluated_items_beside_tuple(clauses: Clauses, value: Json, schema: Schema) -> None:
+    has_tuple = isinstance(schema.get("items"), list)
+    _unevaluated_items(clauses, value, schema, "additionalItems" in schema if has_tuple else "items" in schema)
+
+
+def _unevaluated_items(clauses: Clauses, value: Json, schema: Schema, sees_all: bool) -> None:
+    """`sees_all`: whether the keywords beside it leave no item unevaluated."""
+    node = clauses.child(value, "unevaluatedItems")
+    if node is ANYTHING or sees_all:
+        return
+    if not _IN_PLACE_APPLICATORS.isdisjoint(schema) or "contains" in schema:
+        clauses.refuse("unevaluatedItems", "what other keywords have seen is not tracked yet", Kind.ARRAY)
+    else:
+        clauses.rest = node
+
+
+# Objects -------------------------------------------------------------------------------------------------------------
+
+
+def properties(clauses: Clauses, value: Json, schema: Schema) -> None:
+    clauses.place_own()
+    clauses.properties = {
+        name: clauses.child(subschema, "properties", name)
+        for name, subschema in _object(clauses, "properties", value).items()
+    }
+
+
+def required(clauses: Clauses, value: Json, schema: Schema) -> None:
+    clauses.required = tuple(_names(clauses, "required", value))
+
+
+def additional_properties(clauses: Clauses, value: Json, schema: Schema) -> None:
+    node = clauses.child(value, "additionalProperties")
+    if not schema.get("patternProperties"):  # refused there: until names are told apart, any other name may be exempt
+        clauses.additional = node
+
+
+def pattern_properties(clauses: Clauses, value: Json, schema: Schema) -> None:
+    children = {
+        name: clauses.child(subschema, "patternProperties", name)
+        for name, subschema in _object(clauses, "patternProperties", value).items()
+    }
+    if children and (clauses.child(schema.get("additionalProperties", True), "additionalProperties") or any(children.values())):
+        clauses.refuse("patternProperties", "names cannot be told apart by patterns yet", Kind.OBJECT)
+
+
+def property_names(clauses: Clauses, value: Json, schema: Schema) -> None:
+    if clauses.child(value, "propertyNames") is not ANYTHING:
+        clauses.refuse("propertyNames", "names other than the declared ones cannot be restricted yet", Kind.OBJECT)
+
+
+def min_properties(clauses: Clauses, value: Json, schema: Schema) -> None:
+    limit = _count(clauses, "minProperties", value)
+    if limit:
+        clauses.at_least = (PropertyCount(clauses.pointer("minProperties"), limit),)
+
+
+def max_properties(clauses: Clauses, value: Json, schema: Schema) -> None:
+    limit = _count(clauses, "maxProperties", value)
+    clauses.at_most = (PropertyCount(clauses.pointer("maxProperties"), limit),)
+
+
+def dependent_required(clauses: Clauses, value: Json, schema: Schema) -> None:
+    for name, names in _object(clauses, "dependentRequired", value).items():
+        clauses.require_if_present(name, _names(clauses, "dependentRequired", names), ANYTHING)
+
+
+def dependent_schemas(clauses: Clauses, value: Json, schema: Schema) -> None:
+    for name, subschema in _object(clauses, "dependentSchemas", value).items():
+        clauses.require_if_present(name, [], clauses.child(subschema, "dependentSchemas", name))
+
+
+def dependencies(clauses: Clauses, value: Json, schema: Schema) -> None:
+    for name, dependency in _object(clauses, "dependencies", value).items():
+        match dependency:
+            case list():
+                clauses.require_if_present(name, _names(clauses, "dependencies", dependency), ANYTHING)
+            case str():  # Draft 3; tolerated since.
+                clauses.require_if_present(name, [dependency], ANYTHING)
+            case _:
+                clauses.require_if_present(name, [], clauses.child(dependency, "dependencies", name))
+
+
+def unevaluated_properties(clauses: Clauses, value: Json, schema: Schema) -> None:
+    node = clauses.child(value, "unevaluatedProperties")
+    if node is ANYTHING or "additionalProperties" in schema:
+        return
+    if not _IN_PLACE_APPLICATORS.isdisjoint(schema) or "patternProperties" in schema:
+        clauses.refuse("unevaluatedProperties", "what other keywords have seen is not tracked yet", Kind.OBJECT)
+    else:
+        clauses.additional = node
+
+
+# Combinations and references -----------------------------------------------------------------------------------------
+
+
+def all_of(clauses: Clauses, value: Json, schema: Schema) -> None:
+    for node in _schemas(clauses, "allOf", value):
+        clauses.require_one_of([node])
+
+
+def any_of(clauses: Clauses, value: Json, schema: Schema) -> None:
+    clauses.require_one_of(_schemas(clauses, "anyOf", value))
+
+
+def one_of(clauses: Clauses, value: Json, schema: Schema) -> None:
+    clauses.require_exactly_one_of(_schemas(clauses, "oneOf", value), "oneOf")
+
+
+def not_(clauses: Clauses, value: Json, schema: Schema) -> None:
+    clauses.child(value, "not")
+    match value:
+        case True:
+            clauses.require({})
+        case False:
+            pass
+        case dict() if not value:
+            clauses.require({})
+        case _:
+            clauses.refuse("not", "schemas cannot be negated yet")
+
+
+def if_(clauses: Clauses, value: Json, schema: Schema) -> None:
+    clauses.child(value, "if")
+    if any(clauses.child(schema.get(branch, True), branch) for branch in ("then", "else")):
+        clauses.refuse("if", "schemas cannot be negated yet")
+
+
+def ref(clauses: Clauses, value: Json, schema: Schema) -> None:
+    _follow(clauses, "$ref", value)
+
+
+def recursive_ref(clauses: Clauses, value: Json, schema: Schema) -> None:
+    if not isinstance(value, str):
+        _malformed(clauses, "$recursiveRef", "a reference", value)
+    target = clauses.target(value, "$recursiveRef")
+    if isinstance(target, dict) and target.get("$recursiveAnchor") is True:
+        clauses.refuse("$recursiveRef", "references that depend on where they are reached from are not followed yet")
+    else:
+        _follow(clauses, "$recursiveRef", value)
+
+
+def dynamic_ref(clauses: Clauses, value: Json, schema: Schema) -> None:
+    if not isinstance(value, str):
+        _malformed(clauses, "$dynamicRef", "a reference", value)
+    target = clauses.target(value, "$dynamicRef")
+    if isinstance(target, dict) and target.get("$dynamicAnchor") == value.partition("#")[2]:
+        clauses.refuse("$dynamicRef", "references that depend on where they are reached from are not followed yet")
+    else:
+        _follow(clauses, "$dynamicRef", value)
+
+
+def _follow(clauses: Clauses, keyword: str, value: Json) -> None:
+    if not isinstance(value, str):
+        _malformed(clauses, keyword, "a reference", value)
+    try:
+        node = clauses.referenced(value, keyword)
+    except UnsupportedFeature as error:
+        clauses.refuse(keyword, error.message)
+    else:
+        clauses.require_one_of([node])
+
+
+_DRAFT_4: Mapping[str, Keyword] = {
+    "$ref": ref,
+    "type": type_,
+    "enum": enum,
+    "minimum": minimum,
+    "maximum": maximum,
+    "exclusiveMinimum": exclusive_minimum_flag,
+    "exclusiveMaximum": exclusive_maximum_flag,
+    "multipleOf": multiple_of,
+    "minLength": min_length,
+    "maxLength": max_length,
+    "pattern": pattern,
+    "format": format_,
+    "items": items_or_tuple,
+    "additionalItems": additional_items,
+    "minItems": min_items,
+    "maxItems": max_items,
+    "uniqueItems": unique_items,
+    "properties": properties,
+    "required": required,
+    "additionalProperties": additional_properties,
+    "patternProperties": pattern_properties,
+    "minProperties": min_properties,
+    "maxProperties": max_properties,
+    "dependencies": dependencies,
+    "allOf": all_of,
+    "anyOf": any_of,
+    "oneOf": one_of,
+    "not": not_,
+}
+_DRAFT_6: Mapping[str, Keyword] = {
+    **_DRAFT_4,
+    "const": const,
+    "contains": contains,
+    "exclusiveMinimum": exclusive_minimum,
+    "exclusiveMaximum": exclusive_maximum,
+    "propertyNames": property_names,
+}
+_DRAFT_7: Mapping[str, Keyword] = {**_DRAFT_6, "if": if_}
+_DRAFT_2019_09: Mapping[str, Keyword] = {
+    **{keyword: read for keyword, read in _DRAFT_7.items() if keyword != "dependencies"},
+    "$recursiveRef": recursive_ref,
+    "dependentRequired": dependent_required,
+    "dependentSchemas": dependent_schemas,
+    "unevaluatedItems": unevaluated_items_beside_tuple,
+    "unevaluatedProperties": unevaluated_properties,
+}
+_DRAFT_2020_12: Mapping[str, Keyword] = {
+    **{
+        keyword: read
+        for keyword, read in _DRAFT_2019_09.items()
+        if keyword not in ("$recursiveRef", "additionalItems")
+    },
+    "$dynamicRef": dynamic_ref,
+    "items": items,
+    "prefixItems": prefix_items,
+    "unevaluatedItems": unevaluated_items,
+}
+KEYWORDS: Mapping[Draft, Mapping[str, Keyword]] = {
+    Draft.DRAFT_4: _DRAFT_4,
+    Draft.DRAFT_6: _DRAFT_6,
+    Draft.DRAFT_7: _DRAFT_7,
+    Draft.DRAFT_2019_09: _DRAFT_2019_09,
+    Draft.DRAFT_2020_12: _DRAFT_2020_12,
+}

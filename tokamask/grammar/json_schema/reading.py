@@ -1,0 +1,171 @@
+"""JSON Schema in, shapes out: the front end's entry points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from tokamask.errors import CompileBudgetExceeded, GrammarError, UnsatisfiableSchema, UnsupportedFeature
+from tokamask.grammar.json_schema.catalogue import Catalogue, ReadingOptions
+from tokamask.grammar.json_schema.contradiction import contradiction
+from tokamask.grammar.json_schema.demands import Concern, Exclusivity
+from tokamask.grammar.json_schema.drafts import Draft, draft_named, draft_of
+from tokamask.grammar.json_schema.expansion import Expansion
+from tokamask.grammar.json_schema.explanation import keyword_reports
+from tokamask.grammar.json_schema.references import Library
+from tokamask.grammar.json_schema.reports import KeywordReport, Refusal
+from tokamask.grammar.json_schema.satisfiability import Remains, productive_nodes
+from tokamask.grammar.json_schema.shapes import JsonShapes, PropertyOrder
+from tokamask.grammar.json_schema.values import Json, parse_json
+from tokamask.grammar.json_schema.whitespace import whitespace_language
+
+if TYPE_CHECKING:
+    from referencing import Registry
+
+T = TypeVar("T")
+
+PropertyOrderName = Literal["schema", "any"]
+Formats = Literal["assert", "annotate"]
+
+
+@dataclass(frozen=True)
+class JsonSchemaReading:
+    """What a schema means.
+
+    Attributes:
+        shapes: the values it describes.
+        is_exact: whether every keyword that restricts values is enforced; False only with `on_unsupported="warn"`.
+    """
+
+    shapes: JsonShapes
+    is_exact: bool
+    _examination: _Examination = field(repr=False, compare=False)
+
+    @cached_property
+    def reports(self) -> tuple[KeywordReport, ...]:
+        """What became of each keyword, in the order of the document."""
+        return self._examination.reports()
+
+
+def read_json_schema(
+    schema: Json | str,
+    *,
+    draft: str | Draft | None = None,
+    property_order: PropertyOrderName = "schema",
+    whitespace: str | int = "flexible",
+    numbers: Literal["plain", "full"] = "plain",
+    escapes: str = "json",
+    formats: Formats = "assert",
+    registry: Mapping[str, Json] | Registry[Json] | None = None,
+    on_unsupported: Literal["refuse", "warn"] = "refuse",
+) -> JsonSchemaReading:
+    """Find out which JSON values a schema describes.
+
+    Args:
+        schema: a dict, True or False, or JSON text (whose numbers are read with all their digits; of equal keys the
+            last one counts).
+        draft: "4", "6", "7", "2019-09" or "2020-12"; by default what `$schema` says, else 2020-12.
+        property_order: "schema" (declared properties in their order, others after them) or "any".
+        whitespace: see `whitespace_language`.
+        numbers: "plain" (integers are written without fraction and exponent).
+        escapes: "json" (raw UTF-8, mandatory escapes and \\uXXXX).
+        formats: whether `format` is asserted or an annotation.
+        registry: the documents that references may lead to, by URI.
+        on_unsupported: what to do about keywords that cannot be enforced exactly: refuse the schema, or treat them
+            as annotations (then `is_exact` is False).
+
+    Raises:
+        GrammarSyntaxError: the JSON text, or a pattern in it, is malformed.
+        GrammarError: a keyword has a value that its draft does not allow, or a reference leads nowhere.
+        UnsupportedFeature: a keyword that matters cannot be enforced exactly.
+        UnsatisfiableSchema: no value satisfies the schema.
+        CompileBudgetExceeded: the schema is too large or nested too deeply.
+    """
+    order = _chosen("property_order", property_order, {"schema": PropertyOrder.SCHEMA, "any": PropertyOrder.ANY})
+    warns = _chosen("on_unsupported", on_unsupported, {"refuse": False, "warn": True})
+    language = whitespace_language(whitespace)
+    examination = _Examination(schema, draft, numbers, escapes, formats, registry)
+    if examination.remains is None:
+        pointer, reason = examination.contradiction()
+        raise UnsatisfiableSchema(f"no value satisfies the schema: {reason}", pointer=pointer)
+    refusals = examination.refusals
+    if refusals and not warns:
+        more = f" (and {len(refusals) - 1} more, which explain lists)" if len(refusals) > 1 else ""
+        raise UnsupportedFeature(refusals[0].message + more, pointer=refusals[0].pointer)
+    shapes = JsonShapes(examination.remains.nodes, 0, language, order)
+    return JsonSchemaReading(shapes, not refusals, examination)
+
+
+def explain_json_schema(
+    schema: Json | str,
+    *,
+    draft: str | Draft | None = None,
+    numbers: Literal["plain", "full"] = "plain",
+    escapes: str = "json",
+    formats: Formats = "assert",
+    registry: Mapping[str, Json] | Registry[Json] | None = None,
+) -> tuple[KeywordReport, ...]:
+    """What becomes of each keyword, whether or not the schema as a whole can be enforced or satisfied.
+
+    Raises as `read_json_schema` does, but for UnsupportedFeature about keywords and UnsatisfiableSchema.
+    """
+    return _Examination(schema, draft, numbers, escapes, formats, registry).reports()
+
+
+def _chosen(option: str, choice: str, meanings: Mapping[str, T]) -> T:
+    if choice not in meanings:
+        raise GrammarError(f"{option} must be one of {', '.join(meanings)}, not {choice!r}")
+    return meanings[choice]
+
+
+class _Examination:
+    """One schema expanded and judged: what is left of it (None: nothing), and what could not be enforced."""
+
+    def __init__(
+        self,
+        schema: Json | str,
+        draft: str | Draft | None,
+        numbers: str,
+        escapes: str,
+        formats: str,
+        registry: Mapping[str, Json] | Registry[Json] | None,
+    ) -> None:
+        asserts_formats = _chosen("formats", formats, {"assert": True, "annotate": False})
+        if numbers != "plain":
+            raise UnsupportedFeature(f"numbers={numbers!r} is not supported yet; use numbers='plain'")
+        if escapes != "json":
+            raise UnsupportedFeature(f"escapes={escapes!r} is not supported yet; use escapes='json'")
+        self._schema = parse_json(schema) if isinstance(schema, str) else schema
+        chosen = draft_of(self._schema, Draft.DRAFT_2020_12) if draft is None else draft_named(draft)
+        self._scope = Library(registry).scope(self._schema, chosen, "#", None, None)
+        self._catalogue = Catalogue(ReadingOptions(asserts_formats))
+        self._expansion = Expansion()
+        try:
+            root = self._expansion.number(self._catalogue.schema(self._schema, self._scope, "#"))
+            self._expansion.complete()
+        except RecursionError:
+            raise CompileBudgetExceeded("the schema is nested too deeply", pointer="#") from None
+        self._productive = productive_nodes(self._expansion)
+        self._root = root
+        self.remains = Remains(self._expansion, self._productive, root) if self._productive[root] else None
+        self.refusals = () if self.remains is None else self._refusals(self.remains.concerns)
+
+    def _refusals(self, concerns: tuple[Concern, ...]) -> tuple[Refusal, ...]:
+        """The concerns that turn out to be justified, by place."""
+        refusals: dict[str, Refusal] = {}
+        for concern in concerns:
+            if isinstance(concern, Exclusivity):
+                if any(self._productive[self._expansion.number(pair)] for pair in concern.pairs):
+                    reason = "two branches may hold at once, and counting which do is not possible yet"
+                    refusals.setdefault(concern.pointer, Refusal(concern.pointer, "oneOf", reason))
+            else:
+                refusals.setdefault(concern.pointer, concern)
+        return tuple(refusals.values())
+
+    def contradiction(self) -> tuple[str, str]:
+        return contradiction(self._expansion, self._productive, self._root)
+
+    def reports(self) -> tuple[KeywordReport, ...]:
+        return tuple(keyword_reports(self._schema, self._scope, self._catalogue, self.refusals))

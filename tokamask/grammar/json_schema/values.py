@@ -1,0 +1,118 @@
+"""JSON values with exact numbers, and when two of them are equal.
+
+JSON Schema compares numbers by value (1 equals 1.0) and keeps true apart from 1, so neither Python's `==` nor floats
+will do. A number is an int, a Decimal (the way JSON text is read here) or a float, which stands for the decimal that
+`repr` shows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable
+from decimal import Decimal
+from enum import IntEnum
+from fractions import Fraction
+from typing import Any
+
+from tokamask.errors import CompileBudgetExceeded, GrammarError, GrammarSyntaxError
+
+# A JSON value. `Any` because JSON is recursive and comes from the user unchecked.
+Json = Any
+
+# Numbers are expanded into digits, so 1e1000000000 must stop here and not in the memory.
+MAXIMUM_DIGITS = 2_000
+_TOO_LARGE = 10**MAXIMUM_DIGITS
+
+
+class Kind(IntEnum):
+    """The types that JSON itself knows (an integer is a number)."""
+
+    NULL = 0
+    BOOLEAN = 1
+    NUMBER = 2
+    STRING = 3
+    ARRAY = 4
+    OBJECT = 5
+
+
+def parse_json(text: str) -> Json:
+    """Read JSON text, keeping every digit of its numbers; of equal keys the last one counts.
+
+    Raises:
+        GrammarSyntaxError: the text is not JSON.
+        CompileBudgetExceeded: it is nested too deeply.
+    """
+
+    def refuse_constant(name: str) -> Json:
+        raise GrammarSyntaxError(f"{name} is not JSON", source=text, offset=max(text.find(name), 0))
+
+    try:
+        return json.loads(text, parse_float=Decimal, parse_constant=refuse_constant)
+    except json.JSONDecodeError as error:
+        raise GrammarSyntaxError(f"malformed JSON: {error.msg}", source=text, offset=error.pos) from None
+    except GrammarSyntaxError:
+        raise
+    except RecursionError:
+        raise CompileBudgetExceeded("the JSON text is nested too deeply", pointer="#") from None
+    except ValueError as error:  # Python refuses to read integers of thousands of digits.
+        raise CompileBudgetExceeded(f"a number in the JSON text is too long: {error}", pointer="#") from None
+
+
+def is_number(value: Json) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+
+
+def exact(number: int | float | Decimal, pointer: str) -> Fraction:
+    """The number as a fraction; `pointer` is its place in the schema, for errors."""
+    if isinstance(number, int):
+        if abs(number) < _TOO_LARGE:
+            return Fraction(number)
+    else:
+        decimal = number if isinstance(number, Decimal) else Decimal(repr(number))
+        if not decimal.is_finite():
+            raise GrammarError(f"{number} is not a JSON number", pointer=pointer)
+        if not decimal:
+            return Fraction(0)
+        _, digits, exponent = decimal.as_tuple()
+        if len(digits) + abs(int(exponent)) <= MAXIMUM_DIGITS:
+            return Fraction(decimal)
+    raise CompileBudgetExceeded(f"a number has more than {MAXIMUM_DIGITS} digits when written out", pointer=pointer)
+
+
+def kind_of(value: Json, pointer: str) -> Kind:
+    """The JSON type of a value; GrammarError when it is none (a set, NaN, a key that is not text...)."""
+    match value:
+        case None:
+            return Kind.NULL
+        case bool():
+            return Kind.BOOLEAN
+        case int() | float() | Decimal():
+            return Kind.NUMBER
+        case str():
+            return Kind.STRING
+        case list() | tuple():
+            return Kind.ARRAY
+        case dict():
+            for name in value:
+                if not isinstance(name, str):
+                    raise GrammarError(f"the key {name!r} is not text", pointer=pointer)
+            return Kind.OBJECT
+        case _:
+            raise GrammarError(f"{value!r} is not a JSON value", pointer=pointer)
+
+
+def equality_key(value: Json, pointer: str) -> Hashable:
+    """A key that two values share exactly when JSON Schema calls them equal."""
+    kind = kind_of(value, pointer)
+    if kind is Kind.NUMBER:
+        return kind, exact(value, pointer)
+    if kind is Kind.ARRAY:
+        return kind, tuple([equality_key(item, pointer) for item in value])
+    if kind is Kind.OBJECT:
+        return kind, frozenset((name, equality_key(item, pointer)) for name, item in value.items())
+    return kind, value
+
+
+def is_spellable(text: str) -> bool:
+    """Whether the text can be written as UTF-8; lone surrogates cannot."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,0 +1,302 @@
+"""Lark text to rules, by way of Lark's own loader (`lark.load_grammar`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from lark import Token, Tree
+from lark.exceptions import GrammarError as LarkGrammarError
+from lark.exceptions import UnexpectedInput, VisitError
+from lark.grammar import NonTerminal
+from lark.grammar import Terminal as TerminalSymbol
+from lark.lexer import Pattern, PatternStr
+from lark.load_grammar import Grammar as LarkGrammar
+from lark.load_grammar import GrammarBuilder, PrepareLiterals, TerminalTreeToPattern, stdlib_loader
+
+from tokamask.errors import CompileBudgetExceeded, GrammarError, GrammarSyntaxError, UnsupportedFeature
+from tokamask.grammar.expression_algebra import choice, optional, repeat, sequence
+from tokamask.grammar.language import Language
+from tokamask.grammar.lark.ignored import Ignored
+from tokamask.grammar.lark.terminals import lexeme_language
+from tokamask.grammar.normalise import normalise
+from tokamask.grammar.rules import Expression, Reference, RuleSet, Terminal
+
+__all__ = ["read_lark"]
+
+# Terminals are written out in one another; templates, in the rules that use them.
+PATTERN_LIMIT = 200_000
+INSTANCE_LIMIT = 2_000
+
+# The recogniser counts repetitions in 32 bits.
+REPETITION_LIMIT = 2**31 - 1
+
+
+def read_lark(text: str, start: str = "start") -> RuleSet:
+    """The language of Lark's Earley parser with the lexer "dynamic_complete" for this grammar.
+
+    Every segmentation of the text into lexemes counts, and what is a lexeme of a terminal follows Python's preferences
+    (`terminals`); ignored text may stand before and after lexemes (`ignored`). Modifiers (`?`, `!`, `_`), aliases and
+    priorities shape Lark's trees and choose among them, but do not change the language: they are read and ignored.
+
+    Raises:
+        GrammarSyntaxError: the text is not a Lark grammar, or mentions what it does not define.
+        GrammarError: there is no rule `start` or it produces no text; a terminal is malformed or fits the empty text.
+        UnsupportedFeature: `%declare`, imports from files, or terminals that depend on the text around them.
+        CompileBudgetExceeded: the grammar is too large.
+    """
+    grammar = _load(text)
+    translation = _Translation(text, grammar)
+    try:
+        rules, whole = translation.rules(start)
+    except RecursionError as error:
+        raise CompileBudgetExceeded("a rule nests too deeply; give some of its parts rules of their own") from error
+    return normalise(rules, whole)
+
+
+class _Builder(GrammarBuilder):
+    """Lark's loader, kept to the grammars that come with Lark."""
+
+    def do_import(
+        self,
+        dotted_path: tuple[str, ...],
+        base_path: str | None,
+        aliases: dict[str, str],
+        base_mangle: Callable[[str], str] | None = None,
+    ) -> None:
+        path = ".".join(dotted_path)
+        if base_path is not None:
+            raise UnsupportedFeature(
+                f"%import .{path} reads a file next to the grammar; a grammar here is one text: copy what it needs"
+            )
+        try:
+            stdlib_loader(None, "/".join(dotted_path) + ".lark")
+        except OSError as error:
+            raise UnsupportedFeature(
+                f"%import {path}: no such grammar comes with Lark; it brings common, lark, python and unicode, and "
+                f"files are not read: copy what the grammar needs"
+            ) from error
+        super().do_import(dotted_path, base_path, aliases, base_mangle)
+
+
+def _load(text: str) -> LarkGrammar:
+    builder = _Builder()
+    try:
+        builder.load_grammar(text, "the grammar")
+        return builder.build()
+    except UnexpectedInput as error:
+        offset = len(text) if error.pos_in_stream is None else error.pos_in_stream
+        raise GrammarSyntaxError("unexpected input in a Lark grammar", source=text, offset=offset) from error
+    except VisitError as error:
+        raise _located(str(error.orig_exc), text) from error
+    except LarkGrammarError as error:
+        raise _located(str(error), text) from error
+    except RecursionError as error:
+        raise CompileBudgetExceeded("the grammar nests too deeply") from error
+
+
+def _located(message: str, text: str) -> GrammarSyntaxError:
+    """Lark's message, with the place that it names in words or by a name."""
+    summary = message.split("\n", 1)[0].rstrip(": ")
+    found = re.search(r",? at line (\d+),? column (\d+)( in the grammar)?", summary)
+    if found:
+        lines = text.split("\n")
+        line, column = int(found[1]), int(found[2])
+        offset = sum(len(each) + 1 for each in lines[: line - 1]) + column - 1
+        return GrammarSyntaxError(summary.replace(found[0], ""), source=text, offset=offset)
+    for name in re.findall(r"'(\w+)'|(?:defined:|used for) (\w+)", summary):
+        place = re.search(rf"\b{re.escape(name[0] or name[1])}\b", text)
+        if place:
+            return GrammarSyntaxError(summary, source=text, offset=place.start())
+    return GrammarSyntaxError(summary, source=text, offset=0)
+
+
+class _Translation:
+    """Expressions for the rules that the start needs, one rule after the other."""
+
+    def __init__(self, text: str, grammar: LarkGrammar) -> None:
+        self._text = text
+        self._rule_trees = {str(name): (params, tree) for name, params, tree, _ in grammar.rule_defs}
+        self._terminal_trees = {str(name): tree for name, (tree, _) in grammar.term_defs}
+        self._patterns: dict[str, Pattern] = {}
+        self._instances: dict[tuple[str, tuple[Expression, ...]], str] = {}
+        self._pending: list[tuple[str, Any, Mapping[str, Expression]]] = []
+        self._rules: dict[str, Expression] = {}
+        names = dict.fromkeys(map(str, grammar.ignore))
+        self._ignored = Ignored([self._lexeme(self._named_pattern(name), name) for name in names])
+
+    def rules(self, start: str) -> tuple[dict[str, Expression], str]:
+        """All rules by name, and the name of the one that is `start` with the ignored text after it."""
+        if start not in self._rule_trees:
+            known = [name for name in self._rule_trees if not name.startswith("__")]
+            raise GrammarError(f"there is no rule {start!r} to start from; the grammar has {_listed(known)}")
+        beginning = self._instance(start, (), None)
+        whole = start
+        if self._ignored.languages:
+            whole = f"{start} and ignored text"
+            self._rules[whole] = sequence((beginning, optional(Terminal(self._ignored.gap(), "ignored text"))))
+        while self._pending:
+            name, tree, environment = self._pending.pop()
+            self._rules[name] = self._expression(tree, environment)
+        return self._rules, whole
+
+    def _instance(self, name: str, arguments: tuple[Expression, ...], place: Any) -> Reference:
+        """The rule `name`, a template where there are arguments."""
+        if name not in self._rule_trees:
+            known = _listed(self._rule_trees)
+            raise self._error(f"rule {name!r} is used but not defined; the grammar has {known}", name)
+        params, tree = self._rule_trees[name]
+        if len(params) != len(arguments):
+            raise self._error(f"rule {name!r} takes {len(params)} arguments, not {len(arguments)}", name)
+        if tree is None:
+            raise self._declared(name)
+        if (name, arguments) not in self._instances:
+            if len(self._instances) > len(self._rule_trees) + INSTANCE_LIMIT:
+                raise CompileBudgetExceeded(
+                    f"the templates are used in more than {INSTANCE_LIMIT} ways; template {name!r} may use itself with "
+                    f"ever new arguments"
+                )
+            instance = f"{name}{{{len(self._instances)}}}" if arguments else name
+            self._instances[name, arguments] = instance
+            self._pending.append((instance, tree, dict(zip(params, arguments, strict=True))))
+        return Reference(self._instances[name, arguments])
+
+    def _expression(self, node: Any, environment: Mapping[str, Expression]) -> Expression:
+        """`node` with template parameters replaced as `environment` says."""
+        if isinstance(node, TerminalSymbol):
+            return self._terminal(self._named_pattern(node.name), node.name)
+        if isinstance(node, NonTerminal):
+            name = str(node.name)
+            return environment[name] if name in environment else self._instance(name, (), node)
+        children = node.children
+        match node.data:
+            case "expansions":
+                return choice(self._expression(child, environment) for child in children)
+            case "expansion":
+                return sequence(self._expression(child, environment) for child in children)
+            case "alias" | "value":
+                return self._expression(children[0], environment)
+            case "maybe":
+                return optional(choice(self._expression(child, environment) for child in children))
+            case "expr":
+                return self._repetition(self._expression(children[0], environment), *children[1:])
+            case "literal" | "range":
+                pattern = self._literal(node)
+                return self._terminal(pattern, _literal_name(node))
+            case "template_usage":
+                template, *arguments = children
+                name = str(template.name)
+                if isinstance(passed := environment.get(name), Reference):
+                    name = passed.rule
+                return self._instance(name, tuple(self._argument(each, environment) for each in arguments), node)
+            case unknown:
+                raise AssertionError(f"Lark's loader makes no {unknown!r}")
+
+    def _argument(self, node: Any, environment: Mapping[str, Expression]) -> Expression:
+        """A template's argument: unlike elsewhere, a rule's name may be that of another template."""
+        inner = node.children[0] if isinstance(node, Tree) and node.data == "value" else node
+        if isinstance(inner, NonTerminal) and str(inner.name) not in environment:
+            name = str(inner.name)
+            if name in self._rule_trees and self._rule_trees[name][0]:
+                return Reference(name)
+        return self._expression(inner, environment)
+
+    def _repetition(self, part: Expression, operator: Token, *counts: Token) -> Expression:
+        match operator.value:
+            case "?":
+                return optional(part)
+            case "*":
+                return repeat(part, 0, None)
+            case "+":
+                return repeat(part, 1, None)
+        minimum, maximum = int(counts[0]), int(counts[-1])
+        if not 0 <= minimum <= maximum <= REPETITION_LIMIT:
+            raise GrammarSyntaxError(
+                f"a repetition from {minimum} to {maximum}; counts go up from 0 to {REPETITION_LIMIT}",
+                source=self._text,
+                offset=counts[0].start_pos or 0,
+            )
+        return repeat(part, minimum, maximum)
+
+    def _terminal(self, pattern: Pattern, name: str) -> Expression:
+        return Terminal(self._ignored.before(self._lexeme(pattern, name), name), name)
+
+    def _lexeme(self, pattern: Pattern, name: str) -> Language:
+        try:
+            if isinstance(pattern, PatternStr) and not pattern.flags:
+                return Language.literal(pattern.value.encode())
+            return lexeme_language(str(pattern.to_regexp()))
+        except UnicodeEncodeError as error:
+            raise self._error(f"terminal {name} has a lone surrogate, which no UTF-8 text has", name) from error
+        except (UnsupportedFeature, CompileBudgetExceeded) as error:
+            raise type(error)(f"terminal {name}: {error.message}") from error
+        except GrammarError as error:
+            raise self._error(f"terminal {name}: {error.message}", name) from error
+
+    def _named_pattern(self, name: str) -> Pattern:
+        if name not in self._terminal_trees:
+            raise self._error(f"terminal {name} is used but not defined", name)
+        if name not in self._patterns:
+            tree = self._terminal_trees[name]
+            if tree is None:
+                raise self._declared(name)
+            self._patterns[name] = self._joined(tree, name)
+        return self._patterns[name]
+
+    def _joined(self, tree: Any, name: str) -> Pattern:
+        """One pattern for a terminal's tree, as Lark joins it; shared parts of the tree are written out each time."""
+        if _written_length(tree) > PATTERN_LIMIT:
+            raise CompileBudgetExceeded(
+                f"terminal {name} is longer than {PATTERN_LIMIT} characters when the terminals it uses are written out"
+            )
+        pattern: Pattern = self._transformed(PrepareLiterals() * TerminalTreeToPattern(), tree)
+        return pattern
+
+    def _literal(self, node: Any) -> Pattern:
+        pattern: Pattern = self._transformed(PrepareLiterals(), node).children[0]
+        return pattern
+
+    def _transformed(self, transformer: Any, node: Any) -> Any:
+        try:
+            return transformer.transform(node)
+        except VisitError as error:
+            raise _located(str(error.orig_exc) or "malformed range of characters", self._text) from error
+        except LarkGrammarError as error:
+            raise _located(str(error), self._text) from error
+
+    def _declared(self, name: str) -> UnsupportedFeature:
+        return UnsupportedFeature(
+            f"%declare {name}: what {name} stands for is decided outside the grammar; give it a definition"
+        )
+
+    def _error(self, message: str, name: str) -> GrammarSyntaxError:
+        # Names are found as whole words; literals begin and end with their own marks.
+        edge = r"\b" if name.isidentifier() else ""
+        place = re.search(edge + re.escape(name) + edge, self._text)
+        return GrammarSyntaxError(message, source=self._text, offset=place.start() if place else 0)
+
+
+def _written_length(tree: Any) -> int:
+    """The characters of a pattern whose `tree` shares subtrees, each written out wherever it stands."""
+    lengths: dict[int, int] = {}
+    pending = [tree]
+    while pending:
+        node = pending[-1]
+        missing = [child for child in node.children if isinstance(child, Tree) and id(child) not in lengths]
+        if missing:
+            pending += missing
+        else:
+            pending.pop()
+            written = (lengths[id(each)] if isinstance(each, Tree) else len(str(each)) for each in node.children)
+            lengths[id(node)] = sum(written) + len("(?:|)")
+    return lengths[id(tree)]
+
+
+def _literal_name(node: Any) -> str:
+    return "..".join(str(child) for child in node.children)
+
+
+def _listed(names: Iterable[str]) -> str:
+    shown = list(names)
+    return ", ".join(shown[:10]) + (f" and {len(shown) - 10} more" if len(shown) > 10 else "")

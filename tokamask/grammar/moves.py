@@ -1,0 +1,239 @@
+"""Moves between configurations: the lazily determinised recogniser, one byte at a time.
+
+Also which bytes are worth trying at all: a thread inside punctuation or a literal reads one or two bytes, and asking it
+about the other 254 would cost more than the answer.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tokamask.grammar.arena import (
+    CANDIDATES,
+    CONFIGURATION_WORDS,
+    CONFIGURATIONS,
+    FULL,
+    LISTS,
+    MAXIMUM_CANDIDATES,
+    MOVE_COUNT,
+    MOVE_SIZE,
+    MOVE_WORDS,
+    MOVES,
+    OVERFLOW,
+    SCRATCH_COUNT,
+    STEPS,
+    THREAD_WORDS,
+    THREADS,
+    mix,
+)
+from tokamask.grammar.configurations import LIST_LENGTH, LIST_START, close_scratch, has_room, push
+from tokamask.grammar.jit import jit
+from tokamask.grammar.name_table import name_byte, next_candidate
+from tokamask.grammar.program import (
+    ACCEPTING,
+    ARRAY_AFTER,
+    ARRAY_NEXT,
+    ARRAY_OPEN,
+    ARRAY_WHITESPACE,
+    AUTOMATON_CLASS_BYTES,
+    AUTOMATON_CLASS_START,
+    AUTOMATON_CLASSES,
+    AUTOMATON_ROWS,
+    DEPTH_BITS,
+    END,
+    LEXEME,
+    OBJECT_AFTER,
+    OBJECT_COLON,
+    OBJECT_KEY,
+    OBJECT_NAMES,
+    OBJECT_NEXT,
+    OBJECT_OPEN,
+    OBJECT_VALUE,
+    OBJECT_WHITESPACE,
+    STRING,
+    VALUE,
+)
+from tokamask.grammar.string_body import BACKSLASH, NORMAL, QUOTE
+from tokamask.grammar.threads import automaton_flags, item_value, may_add, property_value, read_byte
+
+Words = npt.NDArray[np.int32]
+
+ANY_BYTE = -1  # candidates: too many to list
+
+
+@jit
+def start_configuration(P: Words, M: Words, pc: int) -> int:
+    """The configuration before the first byte of a text; FULL when the arena must grow."""
+    if not has_room(M):
+        return FULL
+    M[SCRATCH_COUNT] = 0
+    push(M, pc, 0, 0, 0, 0)
+    start = close_scratch(P, M)
+    return FULL if M[OVERFLOW] else start
+
+
+@jit
+def move(P: Words, M: Words, configuration: int, byte: int) -> int:
+    """The configuration after `byte`: 0 when it cannot follow, FULL when the arena must grow."""
+    if configuration == 0:
+        return 0
+    size = M[MOVE_SIZE] - 1
+    key = configuration << 8 | byte
+    slot = mix(3, key) & size
+    while True:
+        at = M[MOVES] + slot * MOVE_WORDS
+        if M[at] == key:
+            return M[at + 1]
+        if M[at] == 0:
+            break
+        slot = (slot + 1) & size
+    if not has_room(M):
+        return FULL
+    M[STEPS] += 1
+    M[SCRATCH_COUNT] = 0
+    record = M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS
+    start = M[LISTS] + M[record + LIST_START]
+    for i in range(start, start + M[record + LIST_LENGTH]):
+        t = M[THREADS] + M[i] * THREAD_WORDS
+        read_byte(P, M, M[t], M[t + 1], M[t + 2], M[t + 3], M[t + 4], byte)
+    target = close_scratch(P, M)
+    if M[OVERFLOW]:
+        return FULL
+    M[at] = key
+    M[at + 1] = target
+    M[MOVE_COUNT] += 1
+    return target
+
+
+@jit
+def candidate_buffer(M: Words) -> Words:
+    """Where the header keeps room for MAXIMUM_CANDIDATES bytes; the next enumeration overwrites it."""
+    return M[CANDIDATES : CANDIDATES + MAXIMUM_CANDIDATES]
+
+
+@jit
+def _list_byte(out: Words, count: int, byte: int) -> int:
+    """Add a byte to the candidates (ascending order is not needed, repetition is avoided)."""
+    if count == ANY_BYTE:
+        return ANY_BYTE
+    for i in range(count):
+        if out[i] == byte:
+            return count
+    if count == MAXIMUM_CANDIDATES:
+        return ANY_BYTE
+    out[count] = byte
+    return count + 1
+
+
+@jit
+def list_automaton(P: Words, out: Words, count: int, block: int, state: int) -> int:
+    classes = P[block + AUTOMATON_CLASSES]
+    row = block + P[block + AUTOMATON_ROWS] + state * (classes + 1) + 1
+    starts = block + P[block + AUTOMATON_CLASS_START]
+    members = block + P[block + AUTOMATON_CLASS_BYTES]
+    for column in range(classes):
+        if P[row + column] >= 0:
+            if P[starts + column + 1] - P[starts + column] > MAXIMUM_CANDIDATES:
+                return ANY_BYTE
+            for i in range(P[starts + column], P[starts + column + 1]):
+                count = _list_byte(out, count, P[members + i])
+                if count == ANY_BYTE:
+                    return ANY_BYTE
+    return count
+
+
+@jit
+def _list_value(P: Words, out: Words, count: int, pc: int) -> int:
+    for i in range(P[pc + 1]):
+        alternative = P[pc + 2 + i]
+        operation = P[alternative]
+        if operation == LEXEME:
+            count = list_automaton(P, out, count, P[alternative + 1], 0)
+        elif operation == STRING:
+            count = _list_byte(out, count, QUOTE)
+        elif operation == OBJECT_OPEN:
+            count = _list_byte(out, count, 0x7B)
+        else:
+            count = _list_byte(out, count, 0x5B)
+    return count
+
+
+@jit
+def _list_key(P: Words, M: Words, pc: int, data: int, place: int, escape: int, out: Words, count: int) -> int:
+    record = pc - (OBJECT_KEY - OBJECT_OPEN)
+    if escape != NORMAL or may_add(P, M, record, data):
+        return ANY_BYTE
+    names = P[record + OBJECT_NAMES]
+    depth = place & ((1 << DEPTH_BITS) - 1)
+    entry = place >> DEPTH_BITS
+    previous = -2
+    while entry < P[names]:
+        byte = name_byte(P, names, entry, depth)
+        if byte != previous:
+            count = _list_byte(out, count, QUOTE if byte < 0 else byte)
+            previous = byte
+        entry = next_candidate(P, names, entry, depth)
+    return _list_byte(out, count, BACKSLASH)
+
+
+@jit
+def list_candidates(
+    P: Words, M: Words, pc: int, data: int, lexeme: int, escape: int, out: Words, count: int
+) -> int:
+    """Add to `out` a superset of the bytes that the thread can read; returns their number or ANY_BYTE."""
+    if count == ANY_BYTE:
+        return ANY_BYTE
+    operation = P[pc]
+    if operation == LEXEME:
+        return list_automaton(P, out, count, P[pc + 1], lexeme)
+    if operation == VALUE:
+        return _list_value(P, out, count, pc)
+    if operation == STRING:
+        return ANY_BYTE
+    if operation == OBJECT_KEY:
+        return _list_key(P, M, pc, data, lexeme, escape, out, count)
+    if operation == END:
+        return count
+    if operation >= OBJECT_OPEN:
+        record = pc - (operation - OBJECT_OPEN)
+        blank = P[record + OBJECT_WHITESPACE]
+        count = list_automaton(P, out, count, blank, lexeme)
+        if automaton_flags(P, blank, lexeme) & ACCEPTING == 0:
+            return count
+        if operation == OBJECT_COLON:
+            return _list_byte(out, count, 0x3A)
+        if operation == OBJECT_VALUE:
+            return _list_value(P, out, count, property_value(P, record, escape))
+        if operation != OBJECT_AFTER:
+            count = _list_byte(out, count, QUOTE)
+        else:
+            count = _list_byte(out, count, 0x2C)
+        if operation != OBJECT_NEXT:
+            count = _list_byte(out, count, 0x7D)
+        return count
+    record = pc - (operation - ARRAY_OPEN)
+    blank = P[record + ARRAY_WHITESPACE]
+    count = list_automaton(P, out, count, blank, lexeme)
+    if automaton_flags(P, blank, lexeme) & ACCEPTING == 0:
+        return count
+    if operation != ARRAY_NEXT:
+        count = _list_byte(out, count, 0x5D)
+    if operation == ARRAY_AFTER:
+        return _list_byte(out, count, 0x2C)
+    value = item_value(P, record, data)
+    return count if value == 0 else _list_value(P, out, count, value)
+
+
+@jit
+def configuration_candidates(P: Words, M: Words, configuration: int, out: Words) -> int:
+    """The same for all threads of a configuration."""
+    record = M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS
+    start = M[LISTS] + M[record + LIST_START]
+    count = 0
+    for i in range(start, start + M[record + LIST_LENGTH]):
+        t = M[THREADS] + M[i] * THREAD_WORDS
+        count = list_candidates(P, M, M[t], M[t + 1], M[t + 2], M[t + 3], out, count)
+        if count == ANY_BYTE:
+            return ANY_BYTE
+    return count

@@ -1,0 +1,422 @@
+"""The spellings of JSON numbers within bounds, as languages.
+
+A spelling is read digit by digit against each bound: beside how many digits of the integer part were read, all that
+matters is how the number so far compares with the bound's own digits. Multiples are recognised by their remainder.
+Numbers are exact (`Fraction`, arbitrary precision) throughout. Exponents are spelled only where any number will do:
+with them the numbers between two bounds are not a regular language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cache
+from math import ceil, floor
+
+from tokamask.errors import CompileBudgetExceeded
+from tokamask.grammar.automaton import explore
+from tokamask.grammar.language import Language, assemble, empty, remembered, union
+from tokamask.grammar.regular_expression import pattern_language
+
+# Columns: the ten digits, the minus sign, the point, every other byte.
+_MINUS, _POINT, _OTHER = 10, 11, 12
+_COLUMN_OF = {**{ord("0") + digit: digit for digit in range(10)}, ord("-"): _MINUS, ord("."): _POINT}
+_BYTE_CLASS = bytes(_COLUMN_OF.get(byte, _OTHER) for byte in range(256))
+# Digits before and behind the point of a bound or value.
+DIGIT_BUDGET = 2_000
+# Multiples are spelled out one by one only where they are no more than this, and fewer than the remainders.
+ENUMERATION_BUDGET = 10_000
+
+# How a number compares with a bound. While its integer part is read: the count of digits so far (one more than the
+# bound has stands for all greater counts) and the order of these digits. Behind the point: the order or, equal so
+# far, what the bound has left, shifted by the digits read.
+_Whole = tuple[int, int]
+_Decimals = int | Fraction
+_LESS, _EQUAL, _GREATER = -1, 0, 1
+
+
+@remembered
+def integer_language(minimum: int | None, maximum: int | None, multiple_of: int | None = None) -> Language:
+    """The integers from `minimum` to `maximum`, both included, without fraction, exponent or -0.
+
+    Raises:
+        ValueError: `multiple_of` is not positive.
+        CompileBudgetExceeded: the bounds have too many digits, or there are too many remainders to tell apart.
+    """
+    limits = _Limits.checked(minimum, maximum, False, False)
+    modulus = 1 if multiple_of is None else _positive(multiple_of).numerator
+    multiples = limits.few_multiples(Fraction(modulus), modulus)
+    if multiples is not None:
+        return Language.words([str(value).encode() for value in multiples])
+    # -0 is left out: negative numbers begin at -1.
+    below_zero = _Limits(limits.minimum, Fraction(-1)) if limits.maximum is None or limits.maximum > -1 else limits
+    return _signed(limits.magnitudes(modulus, None, False), below_zero.negated().magnitudes(modulus, None, False))
+
+
+@remembered
+def number_language(
+    minimum: Fraction | None,
+    maximum: Fraction | None,
+    exclusive_minimum: bool = False,
+    exclusive_maximum: bool = False,
+    multiple_of: Fraction | None = None,
+) -> Language:
+    """The numbers between two bounds, either of them excluded on demand.
+
+    Without bounds and `multiple_of` all that RFC 8259, section 6, allows; otherwise any number of digits before and
+    behind the point, but no exponent. -0 is 0.
+
+    Raises:
+        ValueError: `multiple_of` is not positive.
+        CompileBudgetExceeded: the bounds have too many digits, or there are too many remainders to tell apart.
+    """
+    if minimum is None and maximum is None and multiple_of is None:
+        return _any_number()
+    limits = _Limits.checked(minimum, maximum, exclusive_minimum, exclusive_maximum)
+    places, modulus = (None, 1) if multiple_of is None else _scaled(_positive(multiple_of))
+    if places is not None:
+        multiples = limits.few_multiples(Fraction(modulus, 10**places), modulus)
+        if multiples is not None:
+            return number_values(multiples)
+    return _signed(limits.magnitudes(modulus, places, True), limits.negated().magnitudes(modulus, places, True))
+
+
+def integer_spelling(value: int) -> Language:
+    """The one spelling of an integer without fraction or exponent."""
+    _check_digits(Fraction(value))
+    return Language.literal(str(value).encode())
+
+
+def number_spelling(value: Fraction | int) -> Language:
+    """All decimal spellings of a value without exponent: 1, 1.0, 1.00 ...; 0.5, 0.50 ...; -0 beside 0.
+
+    Raises:
+        ValueError: the value has no finite decimal spelling.
+        CompileBudgetExceeded: it has too many digits.
+    """
+    return number_values((value,))
+
+
+def number_values(values: Iterable[Fraction | int]) -> Language:
+    """All decimal spellings of each of the values; see `number_spelling`."""
+    return _number_values(frozenset(map(Fraction, values)))
+
+
+@remembered
+def _number_values(values: frozenset[Fraction]) -> Language:
+    plain: list[bytes] = []
+    pointed: list[bytes] = []
+    for value in values:
+        _check_digits(value)
+        places, scaled = _scaled(abs(value))
+        if Fraction(scaled, 10**places) != abs(value):
+            raise ValueError(f"{value} has no finite decimal spelling")
+        digits = str(scaled).rjust(places + 1, "0")
+        whole, decimals = digits[: len(digits) - places], digits[len(digits) - places :]
+        for sign in ("-",) if value < 0 else ("", "-") if value == 0 else ("",):
+            if not decimals:
+                plain.append(f"{sign}{whole}".encode())
+            pointed.append(f"{sign}{whole}.{decimals or '0'}".encode())
+    return union(Language.words(plain), _with_trailing_zeros(Language.words(pointed)))
+
+
+def _with_trailing_zeros(language: Language) -> Language:
+    """The texts of `language` followed by any number of 0."""
+    if language.is_empty:
+        return language
+    accepting = [*language.accepting.tolist(), False]
+    # The zero gets a column of its own: others may lead to the same states.
+    shared = language.byte_class[ord("0")]
+    rows = [[*row, row[shared]] for row in language.transitions.tolist()]
+    zero = len(rows[0]) - 1
+    byte_class = bytearray(language.byte_class.tobytes())
+    byte_class[ord("0")] = zero
+
+    # A state: that of the language (-1: dead), and whether a text of it was followed by zeros alone.
+    def successors(state: tuple[int, bool]) -> list[tuple[int, bool] | None]:
+        at, ended = state
+        targets = rows[at] if at >= 0 else [-1] * len(rows[0])
+        row: list[tuple[int, bool] | None] = []
+        for column, target in enumerate(targets):
+            still = accepting[target] or (ended and column == zero)
+            row.append((target, still) if target >= 0 or still else None)
+        return row
+
+    numbered, states = explore((0, accepting[0]), successors)
+    return assemble(bytes(byte_class), numbered, [ended for _, ended in states])
+
+
+@cache
+def _any_number() -> Language:
+    return pattern_language(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", "ecma", search=False)
+
+
+def _check_digits(value: Fraction) -> None:
+    """Before anything is spelled: Python takes quadratic time for the digits."""
+    # A decimal digit has more than 3.3 bits.
+    if max(value.numerator.bit_length(), value.denominator.bit_length()) > DIGIT_BUDGET * 3.3:
+        raise CompileBudgetExceeded(f"a number with more than {DIGIT_BUDGET} digits; use a shorter one")
+
+
+def _positive(multiple_of: Fraction | int) -> Fraction:
+    if multiple_of <= 0:
+        raise ValueError("multiple_of must be positive")
+    _check_digits(Fraction(multiple_of))
+    return Fraction(multiple_of)
+
+
+def _scaled(step: Fraction) -> tuple[int, int]:
+    """Decimal places p and an integer m: the multiples of `step` with finitely many decimals are those of m / 10**p.
+
+    Only the factors 2 and 5 of a denominator leave finitely many decimals.
+    """
+    denominator, twos, fives = step.denominator, 0, 0
+    while denominator % 2 == 0:
+        denominator, twos = denominator // 2, twos + 1
+    while denominator % 5 == 0:
+        denominator, fives = denominator // 5, fives + 1
+    places = max(twos, fives)
+    return places, step.numerator * 10**places // (2**twos * 5**fives)
+
+
+@dataclass(frozen=True)
+class _Limits:
+    minimum: Fraction | None
+    maximum: Fraction | None
+    exclusive_minimum: bool = False
+    exclusive_maximum: bool = False
+
+    @classmethod
+    def checked(
+        cls, minimum: Fraction | int | None, maximum: Fraction | int | None, above: bool, below: bool
+    ) -> _Limits:
+        exact = [None if bound is None else Fraction(bound) for bound in (minimum, maximum)]
+        for bound in exact:
+            if bound is not None:
+                _check_digits(bound)
+        return cls(exact[0], exact[1], above, below)
+
+    def negated(self) -> _Limits:
+        """The limits of -x."""
+        return _Limits(
+            None if self.maximum is None else -self.maximum,
+            None if self.minimum is None else -self.minimum,
+            self.exclusive_maximum,
+            self.exclusive_minimum,
+        )
+
+    def few_multiples(self, step: Fraction, modulus: int) -> list[Fraction] | None:
+        """The multiples of `step` within the limits where there are fewer than remainders; else None."""
+        if self.minimum is None or self.maximum is None:
+            return None
+        first, last = ceil(self.minimum / step), floor(self.maximum / step)
+        if last - first >= min(ENUMERATION_BUDGET, modulus):
+            return None
+        values = [step * factor for factor in range(first, last + 1)]
+        if self.exclusive_minimum and values and values[0] == self.minimum:
+            del values[0]
+        if self.exclusive_maximum and values and values[-1] == self.maximum:
+            del values[-1]
+        return values
+
+    def magnitudes(self, modulus: int, places: int | None, has_point: bool) -> _Magnitudes | None:
+        """The numbers from 0 within the limits; None if there are none."""
+        if self.maximum is not None and (self.maximum < 0 or (self.maximum == 0 and self.exclusive_maximum)):
+            return None
+        lower = upper = None
+        if self.minimum is not None and (self.minimum > 0 or (self.minimum == 0 and self.exclusive_minimum)):
+            lower = _Bound.of(self.minimum, self.exclusive_minimum)
+        if self.maximum is not None:
+            upper = _Bound.of(self.maximum, self.exclusive_maximum)
+        return _Magnitudes(lower, upper, modulus, places, has_point)
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """A bound that is not negative: the digits of its integer part, and the rest of it."""
+
+    digits: tuple[int, ...]
+    rest: Fraction
+    exclusive: bool
+
+    @classmethod
+    def of(cls, value: Fraction, exclusive: bool) -> _Bound:
+        whole = floor(value)
+        return cls(tuple(map(int, str(whole))), value - whole, exclusive)
+
+    def whole_digit(self, state: _Whole, digit: int) -> _Whole:
+        """One more digit of the integer part."""
+        count, order = state
+        if count >= len(self.digits):
+            return len(self.digits) + 1, _GREATER
+        return count + 1, order or _order(digit, self.digits[count])
+
+    def point(self, state: _Whole) -> _Decimals:
+        """The integer part is complete."""
+        count, order = state
+        return _order(count, len(self.digits)) or order or self.rest
+
+    def decimal(self, state: _Decimals, digit: int) -> _Decimals:
+        """One more digit behind the point."""
+        if isinstance(state, int):
+            return state
+        expected = floor(state * 10)
+        return _order(digit, expected) or state * 10 - expected
+
+    def order(self, state: _Decimals) -> int:
+        """How the complete number compares: everything the bound has left makes it greater."""
+        if isinstance(state, int):
+            return state
+        return _LESS if state else _EQUAL
+
+
+def _order(a: int, b: int) -> int:
+    return (a > b) - (a < b)
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """Nothing has been read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _InWhole:
+    """In the integer part; `open` if a digit may follow (not after 0)."""
+
+    open: bool
+    lower: _Whole
+    upper: _Whole
+    remainder: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Behind:
+    """Behind the point; `places` counts the digits that take part in the remainder, `empty` if there is none yet."""
+
+    empty: bool
+    lower: _Decimals
+    upper: _Decimals
+    remainder: int
+    places: int
+
+
+_Reading = _Start | _InWhole | _Behind
+_Place = tuple[int, _Reading]
+_START: _Place = (0, _Start())
+
+
+@dataclass(frozen=True)
+class _Magnitudes:
+    """The unsigned numbers within two bounds that are multiples of modulus / 10**places (places None: all)."""
+
+    lower: _Bound | None
+    upper: _Bound | None
+    modulus: int
+    places: int | None
+    has_point: bool
+    representatives: dict[tuple[int, ...], int] = field(default_factory=dict)
+
+    def step(self, state: _Reading, column: int) -> _Reading | None:
+        if column == _POINT:
+            return self.behind_point(state) if self.has_point and isinstance(state, _InWhole) else None
+        if column > 9:
+            return None
+        if isinstance(state, _Behind):
+            return self.decimal(state, column)
+        if isinstance(state, _Start):
+            state = _InWhole(True, (0, _EQUAL), (0, _EQUAL), 0)
+            return self.whole_digit(state, column, column != 0)
+        return self.whole_digit(state, column, True) if state.open else None
+
+    def whole_digit(self, state: _InWhole, digit: int, stays_open: bool) -> _InWhole | None:
+        lower = state.lower if self.lower is None else self.lower.whole_digit(state.lower, digit)
+        upper = state.upper if self.upper is None else self.upper.whole_digit(state.upper, digit)
+        if self.upper is not None and upper >= (len(self.upper.digits), _GREATER):
+            return None
+        return _InWhole(stays_open, lower, upper, self.remainder(state.remainder * 10 + digit))
+
+    def remainder(self, number: int) -> int:
+        """One remainder for all those that the same further digits lead to a multiple.
+
+        From remainder r, k digits that spell d < 10**k reach a multiple when d = -r * 10**k modulo the modulus: what
+        counts is this number for every k for which it is small enough, and once all are, how it goes on.
+        """
+        if self.modulus == 1:
+            return 0
+        wanted = []
+        power = 1
+        while power < self.modulus:
+            rest = -number * power % self.modulus
+            wanted.append(rest if rest < power else -1)
+            power *= 10
+        wanted.append(-number * power % self.modulus)
+        return self.representatives.setdefault(tuple(wanted), number % self.modulus)
+
+    def behind_point(self, state: _InWhole) -> _Behind | None:
+        lower: _Decimals = _GREATER if self.lower is None else self.lower.point(state.lower)
+        upper: _Decimals = _LESS if self.upper is None else self.upper.point(state.upper)
+        return self.viable(_Behind(True, lower, upper, state.remainder, 0))
+
+    def decimal(self, state: _Behind, digit: int) -> _Behind | None:
+        remainder, places = state.remainder, state.places
+        if self.places is not None:
+            if places == self.places:
+                if digit:
+                    return None
+            else:
+                remainder, places = self.remainder(remainder * 10 + digit), places + 1
+        lower = state.lower if self.lower is None else self.lower.decimal(state.lower, digit)
+        upper = state.upper if self.upper is None else self.upper.decimal(state.upper, digit)
+        return self.viable(_Behind(False, lower, upper, remainder, places))
+
+    @staticmethod
+    def viable(state: _Behind) -> _Behind | None:
+        """Behind the point the order does not change any more."""
+        return None if state.lower == _LESS or state.upper == _GREATER else state
+
+    def accepts(self, state: _Reading) -> bool:
+        if isinstance(state, _InWhole):
+            behind = self.behind_point(state)
+            return behind is not None and self.accepts_behind(behind)
+        return isinstance(state, _Behind) and not state.empty and self.accepts_behind(state)
+
+    def accepts_behind(self, state: _Behind) -> bool:
+        missing = (self.places or 0) - state.places
+        if state.remainder * 10**missing % self.modulus:
+            return False
+        if self.lower is not None:
+            order = self.lower.order(state.lower)
+            if order == _LESS or (order == _EQUAL and self.lower.exclusive):
+                return False
+        if self.upper is not None:
+            order = self.upper.order(state.upper)
+            if order == _GREATER or (order == _EQUAL and self.upper.exclusive):
+                return False
+        return True
+
+
+def _signed(positive: _Magnitudes | None, negative: _Magnitudes | None) -> Language:
+    """The numbers of `positive`, and those of `negative` behind a minus sign."""
+    if positive is None and negative is None:
+        return empty()
+    sides = (positive, negative)
+
+    # A state: which side is being read, and how far.
+    def successors(state: _Place) -> list[_Place | None]:
+        side, reading = state
+        magnitudes = sides[side]
+        row: list[_Place | None] = [None] * (_OTHER + 1)
+        if magnitudes is not None:
+            targets = (magnitudes.step(reading, column) for column in range(_OTHER + 1))
+            row = [None if target is None else (side, target) for target in targets]
+        if state == _START and negative is not None:
+            row[_MINUS] = 1, _Start()
+        return row
+
+    rows, states = explore(_START, successors)
+    accepting = []
+    for side, reading in states:
+        magnitudes = sides[side]
+        accepting.append(magnitudes is not None and magnitudes.accepts(reading))
+    return assemble(_BYTE_CLASS, rows, accepting)

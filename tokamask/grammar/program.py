@@ -1,0 +1,321 @@
+"""Assembles a `RuleSet` into a program: one flat int32 array of records that the recogniser interprets.
+
+A record's offset is its identity ("pc"). A *thread* of the recogniser is (pc, data, lexeme, escape, return): the
+record it stands in, the data of its frame (items counted, position or set of properties), the automaton state of the
+lexeme under way, the state inside a string's escape, and the configuration to return to.
+
+Records (first word: the operation):
+
+    END                                          the text is complete
+    RETURN                                       go on in the return configuration
+    CALL target next                             run `target` in a frame of its own, then `next`
+    CHOICE n pc...                               any of these
+    LOOP body minimum maximum                    body, counted in the frame's data (maximum -1: no end)
+    LEXEME automaton next                        one lexeme, then `next`
+    VALUE n pc...                                a JSON value, dispatched on its first byte
+    STRING minimum maximum automaton             inside a JSON string (automaton 0: any text of these lengths)
+    ARRAY_OPEN ARRAY_AFTER ARRAY_NEXT ...        after `[`, after an item, after `,`
+    OBJECT_OPEN OBJECT_KEY OBJECT_COLON ...      after `{`, inside a key, after it, after `:`, after a value, after `,`
+    EXITS                                        never in a configuration: names the mask of the tokens that close a
+                                                 string in body state `escape` and go on in `return`
+
+Arrays and objects occupy one word per place, so that a thread's pc tells where in the record it stands.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tokamask.errors import CompileBudgetExceeded
+from tokamask.grammar import rules
+from tokamask.grammar.json_schema.shapes import (
+    ArrayShape,
+    JsonShapes,
+    ObjectShape,
+    PropertyOrder,
+    ScalarShape,
+    Shape,
+    StringShape,
+)
+from tokamask.grammar.language import Language
+
+END, RETURN, CALL, CHOICE, LOOP, LEXEME = range(6)
+VALUE, STRING, ARRAY_OPEN, ARRAY_AFTER, ARRAY_NEXT = range(6, 11)
+OBJECT_OPEN, OBJECT_KEY, OBJECT_COLON, OBJECT_VALUE, OBJECT_AFTER, OBJECT_NEXT = range(11, 17)
+EXITS = 17
+LAST_EPSILON = LOOP  # operations up to this one consume no byte
+
+END_PC = 0
+RETURN_PC = 1
+EXITS_PC = 2
+
+# Words of an ARRAY record, from its first word.
+(
+    ARRAY_WHITESPACE,
+    ARRAY_MINIMUM,
+    ARRAY_MAXIMUM,
+    ARRAY_SATURATION,
+    ARRAY_PREFIX_COUNT,
+    ARRAY_REST,
+    ARRAY_PREFIX,
+) = range(3, 10)
+# Words of an OBJECT record, from its first word.
+(
+    OBJECT_WHITESPACE,
+    OBJECT_COUNT,
+    OBJECT_ADDITIONAL,
+    OBJECT_FRAME_WORDS,
+    OBJECT_REQUIRED,
+    OBJECT_AVAILABLE,
+    OBJECT_NAMES,
+    OBJECT_NEXT_REQUIRED,
+    OBJECT_PROPERTIES,
+) = range(6, 15)
+
+# Words of an automaton block: sizes, offsets (relative to the block) and the class of each byte.
+AUTOMATON_STATES, AUTOMATON_CLASSES, AUTOMATON_ROWS, AUTOMATON_CLASS_START, AUTOMATON_CLASS_BYTES = range(5)
+AUTOMATON_CLASS_OF = 5
+ACCEPTING, LIVE = 1, 2  # flags in the first word of a state's row: may end here, may go on
+
+NAME_WORDS = 4  # of a name table entry: start, length, common prefix with the entry before, declared index
+MAXIMUM_NAME_BYTES = 4095  # a key's place in the name table packs the depth into 12 bits
+DEPTH_BITS = 12
+
+
+@dataclass(frozen=True)
+class Program:
+    """Immutable; `words` int32, `start` the pc to begin with, `records` the pcs of all records (int32, ascending)."""
+
+    words: npt.NDArray[np.int32]
+    start: int
+    records: npt.NDArray[np.int32]
+
+
+def assemble(rule_set: rules.RuleSet) -> Program:
+    """Raises CompileBudgetExceeded for property names over 4,095 bytes and for hopelessly nested rules."""
+    assembler = _Assembler()
+    try:
+        start = assembler.rule_set(rule_set)
+    except RecursionError:
+        raise CompileBudgetExceeded("the grammar's expressions are nested too deeply; name parts of them as rules") from None
+    return Program(assembler.finish(), start, np.array(assembler.records, dtype=np.int32))
+
+
+_blocks: weakref.WeakKeyDictionary[Language, npt.NDArray[np.int32]] = weakref.WeakKeyDictionary()
+
+
+def automaton_block(language: Language) -> npt.NDArray[np.int32]:
+    """The words of one automaton; made once per `Language` object."""
+    block = _blocks.get(language)
+    if block is None:
+        states, classes = language.transitions.shape
+        sizes = np.bincount(language.byte_class, minlength=classes)
+        class_start = AUTOMATON_CLASS_OF + 256
+        class_bytes = class_start + classes + 1
+        first_row = class_bytes + 256
+        block = np.empty(first_row + states * (classes + 1), dtype=np.int32)
+        block[:AUTOMATON_CLASS_OF] = states, classes, first_row, class_start, class_bytes
+        block[AUTOMATON_CLASS_OF:class_start] = language.byte_class
+        block[class_start] = 0
+        np.cumsum(sizes, out=block[class_start + 1 : class_bytes])
+        block[class_bytes:first_row] = np.argsort(language.byte_class, kind="stable")
+        rows = block[first_row:].reshape(states, classes + 1)
+        # A class that no byte uses must not make a state look alive.
+        rows[:, 1:] = np.where(sizes > 0, language.transitions, -1)
+        rows[:, 0] = language.accepting * ACCEPTING + (rows[:, 1:] >= 0).any(axis=1) * LIVE
+        _blocks[language] = block
+    return block
+
+
+class _Assembler:
+    def __init__(self) -> None:
+        self.words: list[int] = [END, RETURN, EXITS]
+        self.records = [END_PC, RETURN_PC]
+        self.automata: dict[Language, int] = {}  # offset from the first automaton
+        self.automata_words = 0
+        self.references: list[int] = []  # words that hold such an offset
+        self.values: dict[tuple[int, int], int] = {}  # (id of shapes, node) -> pc
+        self.rule_pcs: dict[str, int] = {}
+
+    def finish(self) -> npt.NDArray[np.int32]:
+        base = len(self.words)
+        for place in self.references:
+            self.words[place] += base
+        parts = [np.array(self.words, dtype=np.int32)]
+        parts.extend(automaton_block(language) for language in self.automata)
+        return np.concatenate(parts)
+
+    def emit(self, *words: int) -> int:
+        """Append a record and return its pc."""
+        pc = len(self.words)
+        self.words.extend(words)
+        self.records.append(pc)
+        return pc
+
+    def automaton(self, place: int, language: Language) -> None:
+        """Let the word at `place` refer to the automaton of `language`."""
+        offset = self.automata.get(language)
+        if offset is None:
+            offset = self.automata[language] = self.automata_words
+            self.automata_words += len(automaton_block(language))
+        self.words[place] = offset
+        self.references.append(place)
+
+    # Rules. Each expression is assembled with the pc that follows it, so sequences need no record.
+
+    def rule_set(self, rule_set: rules.RuleSet) -> int:
+        for name in rule_set.rules:
+            self.rule_pcs[name] = self.emit(CHOICE, 1, -1)
+        for name, expression in rule_set.rules.items():
+            self.words[self.rule_pcs[name] + 2] = self.expression(expression, RETURN_PC)
+        return self.call(self.rule_pcs[rule_set.start], END_PC)
+
+    def call(self, target: int, following: int) -> int:
+        return target if following == RETURN_PC else self.emit(CALL, target, following)
+
+    def expression(self, expression: rules.Expression, following: int) -> int:
+        match expression:
+            case rules.Terminal(language):
+                pc = self.emit(LEXEME, 0, following)
+                self.automaton(pc + 1, language)
+                return pc
+            case rules.Sequence(parts):
+                for part in reversed(parts):
+                    following = self.expression(part, following)
+                return following
+            case rules.Choice(alternatives):
+                targets = [self.expression(alternative, following) for alternative in alternatives]
+                return self.emit(CHOICE, len(targets), *targets)
+            case rules.Reference(rule):
+                return self.call(self.rule_pcs[rule], following)
+            case rules.JsonValue(shapes):
+                return self.call(self.json_value(shapes), following)
+            case rules.Repeat(part, minimum, maximum):
+                return self.repeat(part, minimum, maximum, following)
+
+    def repeat(self, part: rules.Expression, minimum: int, maximum: int | None, following: int) -> int:
+        if maximum == 0:
+            return following
+        if (minimum, maximum) == (0, 1):
+            return self.emit(CHOICE, 2, self.expression(part, following), following)
+        if maximum is None and minimum <= 1:
+            star = self.emit(CHOICE, 2, -1, following)
+            self.words[star + 2] = self.expression(part, star)
+            return star if minimum == 0 else self.words[star + 2]
+        loop = self.emit(LOOP, -1, minimum, -1 if maximum is None else maximum)
+        # The body returns to the loop's own frame, which counts.
+        self.words[loop + 1] = self.expression(part, RETURN_PC)
+        return self.call(loop, following)
+
+    # JSON values.
+
+    def json_value(self, shapes: JsonShapes) -> int:
+        pending = [shapes.root]
+        self.reserve(shapes, shapes.root)
+        while pending:
+            node = pending.pop()
+            pc = self.values[id(shapes), node]
+            for i, shape in enumerate(shapes.nodes[node]):
+                for child in _children(shape):
+                    if (id(shapes), child) not in self.values:
+                        self.reserve(shapes, child)
+                        pending.append(child)
+                self.words[pc + 2 + i] = self.shape(shapes, shape)
+        return self.values[id(shapes), shapes.root]
+
+    def reserve(self, shapes: JsonShapes, node: int) -> None:
+        count = len(shapes.nodes[node])
+        self.values[id(shapes), node] = self.emit(VALUE, count, *[-1] * count)
+
+    def shape(self, shapes: JsonShapes, shape: Shape) -> int:
+        match shape:
+            case ScalarShape(language):
+                pc = self.emit(LEXEME, 0, RETURN_PC)
+                self.automaton(pc + 1, language)
+                return pc
+            case StringShape(minimum, maximum, language):
+                pc = self.emit(STRING, minimum, -1 if maximum is None else maximum, 0)
+                if language is not None:
+                    self.automaton(pc + 3, language)
+                return pc
+            case ArrayShape():
+                return self.array(shapes, shape)
+            case ObjectShape():
+                return self.object(shapes, shape)
+
+    def array(self, shapes: JsonShapes, shape: ArrayShape) -> int:
+        maximum = -1 if shape.maximum is None else shape.maximum
+        saturation = max(len(shape.prefix), shape.minimum) if shape.maximum is None else maximum
+        rest = 0 if shape.rest is None else self.values[id(shapes), shape.rest]
+        if shape.rest is None and (maximum < 0 or maximum > len(shape.prefix)):
+            maximum = saturation = len(shape.prefix)
+        prefix = [self.values[id(shapes), node] for node in shape.prefix]
+        places = (ARRAY_OPEN, ARRAY_AFTER, ARRAY_NEXT)
+        pc = self.emit(*places, 0, shape.minimum, maximum, saturation, len(prefix), rest, *prefix)
+        self.automaton(pc + ARRAY_WHITESPACE, shapes.whitespace)
+        return pc
+
+    def object(self, shapes: JsonShapes, shape: ObjectShape) -> int:
+        count = len(shape.properties)
+        values = [0 if p.node is None else self.values[id(shapes), p.node] for p in shape.properties]
+        additional = 0 if shape.additional is None else self.values[id(shapes), shape.additional]
+        frame_words = (count + 31) // 32 + 2 if shapes.property_order is PropertyOrder.ANY else 0
+        required = sum(p.required for p in shape.properties)
+        if frame_words:
+            available = sum(value != 0 for value in values)
+        else:  # one past the last property that may appear
+            available = max((i + 1 for i, value in enumerate(values) if value), default=0)
+        places = (OBJECT_OPEN, OBJECT_KEY, OBJECT_COLON, OBJECT_VALUE, OBJECT_AFTER, OBJECT_NEXT)
+        pc = self.emit(*places, 0, count, additional, frame_words, required, available, 0, 0)
+        self.automaton(pc + OBJECT_WHITESPACE, shapes.whitespace)
+        for p, value in zip(shape.properties, values, strict=True):
+            self.words.extend((value, int(p.required)))
+        # For each position, the index of the first required property from there on (count: none).
+        self.words[pc + OBJECT_NEXT_REQUIRED] = len(self.words)
+        following, column = count, [count, count]
+        for i in range(count - 1, -1, -1):
+            following = i if shape.properties[i].required else following
+            column.append(following)
+        self.words.extend(reversed(column))
+        self.words[pc + OBJECT_NAMES] = self.names([p.name for p in shape.properties])
+        return pc
+
+    def names(self, names: Sequence[bytes]) -> int:
+        """The table of `names` sorted by their bytes, followed by the bytes themselves, one a word."""
+        order = sorted(range(len(names)), key=names.__getitem__)
+        entries: list[int] = []
+        blob = bytearray()
+        previous = b""
+        for index in order:
+            name = names[index]
+            if len(name) > MAXIMUM_NAME_BYTES:
+                raise CompileBudgetExceeded(f"a property name has {len(name)} bytes, more than {MAXIMUM_NAME_BYTES}")
+            common = 0
+            for a, b in zip(previous, name, strict=False):
+                if a != b:
+                    break
+                common += 1
+            entries += (len(blob), len(name), common, index)
+            blob += name
+            previous = name
+        place = len(self.words)
+        self.words += (len(order), place + 2 + len(entries))
+        self.words += entries
+        self.words += blob
+        return place
+
+
+def _children(shape: Shape) -> list[int]:
+    match shape:
+        case ArrayShape(prefix, rest):
+            return [*prefix, *([] if rest is None else [rest])]
+        case ObjectShape(properties, additional):
+            nodes = [p.node for p in properties if p.node is not None]
+            return nodes if additional is None else [*nodes, additional]
+        case _:
+            return []

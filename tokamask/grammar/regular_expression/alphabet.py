@@ -1,0 +1,194 @@
+"""The alphabet of one regular expression: cells of code points that it never tells apart, and their UTF-8 spelling.
+
+A *cell* is a set of code points that lie in exactly the same sets of the expression. Automata are built over cells,
+a handful of columns, and only then spelled out in bytes.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from operator import itemgetter
+
+from tokamask.grammar.automaton import Rows
+from tokamask.grammar.language import Language, finished
+from tokamask.grammar.regular_expression.code_points import ANY, CodePoints
+
+# Consecutive code points (first, last, cell).
+Segments = tuple[tuple[int, int, int], ...]
+# What follows a byte: nothing, the end of a code point of cell c (c), or inner node i (_INNER - i).
+_NOTHING = -1
+_INNER = -2
+
+
+@dataclass(frozen=True)
+class Alphabet:
+    """Attributes:
+    masks: for each set of the expression the cells in it, as a bitset.
+    size: the number of cells.
+    byte_class: the column of each of the 256 bytes, in the order of first bytes.
+    lead: what follows each column at the start of a code point.
+    inner: what follows each column at the inner nodes.
+    below: the cells that end below each inner node.
+    """
+
+    masks: dict[CodePoints, int]
+    size: int
+    byte_class: bytes
+    lead: tuple[int, ...]
+    inner: tuple[tuple[int, ...], ...]
+    below: tuple[tuple[int, ...], ...]
+
+
+@lru_cache(maxsize=1024)
+def alphabet_of(sets: frozenset[CodePoints]) -> Alphabet:
+    """The coarsest alphabet that can tell the sets apart."""
+    ordered = sorted(sets)
+    flips: dict[int, int] = {}
+    for number, ranges in enumerate([*ordered, ANY]):
+        bit = 1 << number
+        for low, high in ranges:
+            flips[low] = flips.get(low, 0) ^ bit
+            flips[high + 1] = flips.get(high + 1, 0) ^ bit
+    inside = 1 << len(ordered)
+    spans: list[tuple[int, int, int]] = []
+    places = sorted(flips)
+    membership = 0
+    for place, following in pairwise(places):
+        membership ^= flips[place]
+        if membership & inside:
+            spans.append((place, following - 1, membership))
+    # Cells beyond ASCII get the first numbers: most expressions then share their multi-byte part.
+    cells: dict[int, int] = {}
+    for _, high, membership in spans:
+        if high >= 0x80:
+            cells.setdefault(membership, len(cells))
+    for _, _, membership in spans:
+        cells.setdefault(membership, len(cells))
+    masks = {
+        ranges: sum(1 << cell for membership, cell in cells.items() if membership >> number & 1)
+        for number, ranges in enumerate(ordered)
+    }
+    ascii_cells: list[int] = []
+    beyond: list[tuple[int, int, int]] = []
+    for low, high, membership in spans:
+        cell = cells[membership]
+        ascii_cells += [cell] * (min(high, 0x7F) - low + 1)
+        if high >= 0x80:
+            low = max(low, 0x80)
+            if beyond and beyond[-1][1] + 1 == low and beyond[-1][2] == cell:
+                low = beyond.pop()[0]
+            beyond.append((low, high, cell))
+    high_class, high_lead, inner = _multibyte(tuple(beyond))
+    columns = {cell: column for column, cell in enumerate(dict.fromkeys(ascii_cells))}
+    byte_class = bytes([columns[cell] for cell in ascii_cells]) + bytes(len(columns) + c for c in high_class)
+    inner = tuple((_NOTHING,) * len(columns) + row for row in inner)
+    return Alphabet(masks, len(cells), byte_class, (*columns, *high_lead), inner, _cells_below(inner))
+
+
+@lru_cache(maxsize=256)
+def _multibyte(segments: Segments) -> tuple[bytes, tuple[int, ...], tuple[tuple[int, ...], ...]]:
+    """Columns of the bytes from 0x80, what follows them at the start of a code point, and the inner nodes."""
+    ends = [high for _, high, _ in segments]
+    known: dict[tuple[int, ...], int] = {}
+    even: dict[tuple[int, int], int] = {}
+
+    def filled(depth: int, cell: int) -> int:
+        """All continuations of `depth` bytes, in one cell."""
+        if depth == 0:
+            return cell
+        if (depth, cell) not in even:
+            even[depth, cell] = intern((filled(depth - 1, cell),) * 64)
+        return even[depth, cell]
+
+    def intern(children: tuple[int, ...]) -> int:
+        if all(child == _NOTHING for child in children):
+            return _NOTHING
+        return _INNER - known.setdefault(children, len(known))
+
+    def node(depth: int, first: int, floor: int) -> int:
+        """What follows once only `depth` bytes are missing: the code points from `first`, none below `floor`."""
+        last = first + (1 << 6 * depth) - 1
+        place = bisect_right(ends, max(first, floor) - 1)
+        if last < floor or place == len(segments) or segments[place][0] > last:
+            return _NOTHING
+        low, high, cell = segments[place]
+        if max(low, floor) <= first and last <= high:
+            return filled(depth, cell)
+        step = 1 << 6 * (depth - 1)
+        return intern(tuple([node(depth - 1, first + i * step, floor) for i in range(64)]))
+
+    lead = [_NOTHING] * 128
+    for byte in range(0xC2, 0xF5):
+        depth = 1 if byte < 0xE0 else 2 if byte < 0xF0 else 3
+        # The shortest spelling is the only one: each length begins where the one before ends (RFC 3629, section 3).
+        payload = byte & (0x1F, 0x0F, 0x07)[depth - 1]
+        lead[byte - 0x80] = node(depth, payload << 6 * depth, (0x80, 0x800, 0x10000)[depth - 1])
+    signatures = [(lead[i], *(row[i] if i < 64 else _NOTHING for row in known)) for i in range(128)]
+    columns = {signature: column for column, signature in enumerate(dict.fromkeys(signatures))}
+    by_column = list(columns)
+    rows = tuple(tuple(signature[1 + number] for signature in by_column) for number in range(len(known)))
+    return bytes(columns[signature] for signature in signatures), tuple(s[0] for s in by_column), rows
+
+
+def _cells_below(inner: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+    # Children are interned before their parents.
+    below: list[set[int]] = []
+    for row in inner:
+        cells: set[int] = set()
+        for follows in row:
+            if follows >= 0:
+                cells.add(follows)
+            elif follows <= _INNER:
+                cells |= below[_INNER - follows]
+        below.append(cells)
+    return tuple(tuple(sorted(cells)) for cells in below)
+
+
+def spelled_out(alphabet: Alphabet, rows: Rows, accepting: Sequence[bool]) -> Language:
+    """The UTF-8 language of a minimal, trimmed automaton over the cells of `alphabet`.
+
+    The result is minimal too: texts end, and code points begin, only at the states of the automaton itself, and the
+    states in between are shared whenever they lead to the same places.
+    """
+    if not rows:
+        return finished(alphabet.byte_class, [], [])
+    restrict = [itemgetter(*cells, cells[0]) for cells in alphabet.below]
+    between: dict[tuple[int, ...], int] = {}
+    known: dict[tuple[int, object], int] = {}
+
+    # A place is a state of the automaton, or _INNER - i for the i-th of `between`.
+    def place_after(follows: int, row: list[int]) -> int:
+        if follows >= 0:
+            return row[follows]
+        if follows == _NOTHING:
+            return _NOTHING
+        node = _INNER - follows
+        key = (node, restrict[node](row))
+        place = known.get(key)
+        if place is None:
+            places = tuple([place_after(child, row) for child in alphabet.inner[node]])
+            dead = all(child == _NOTHING for child in places)
+            place = known[key] = _NOTHING if dead else _INNER - between.setdefault(places, len(between))
+        return place
+
+    index = {_NOTHING: -1, 0: 0}
+    order = [0]
+    bytewise: Rows = []
+    betweens: list[tuple[int, ...]] = []
+    for place in order:
+        if place >= 0:
+            row = rows[place]
+            places: Sequence[int] = [place_after(follows, row) for follows in alphabet.lead]
+            betweens += list(between)[len(betweens) :]
+        else:
+            places = betweens[_INNER - place]
+        for target in places:
+            if target not in index:
+                index[target] = len(order)
+                order.append(target)
+        bytewise.append([index[target] for target in places])
+    return finished(alphabet.byte_class, bytewise, [place >= 0 and accepting[place] for place in order])

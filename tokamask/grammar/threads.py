@@ -1,0 +1,473 @@
+"""How one thread reads one byte: lexemes, JSON strings, property names, arrays and objects.
+
+Every function here pushes the threads that the byte leads to into the scratch (not yet closed) and never pushes one
+that cannot reach the end of the text: whoever wrote the program has removed what cannot be satisfied, and the places
+where data decides (names still free, counts, escapes) look ahead before they let a byte pass.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tokamask.grammar.arena import FRAMES
+from tokamask.grammar.configurations import empty_frame, frame_has, frame_with, intern_single, push, push_threads
+from tokamask.grammar.jit import jit
+from tokamask.grammar.name_table import (
+    OFF,
+    code_point_at,
+    complete_name,
+    declared_index,
+    name_move,
+    next_candidate,
+)
+from tokamask.grammar.program import (
+    ACCEPTING,
+    ARRAY_AFTER,
+    ARRAY_MAXIMUM,
+    ARRAY_MINIMUM,
+    ARRAY_NEXT,
+    ARRAY_OPEN,
+    ARRAY_PREFIX,
+    ARRAY_PREFIX_COUNT,
+    ARRAY_REST,
+    ARRAY_SATURATION,
+    ARRAY_WHITESPACE,
+    AUTOMATON_CLASS_OF,
+    AUTOMATON_CLASSES,
+    AUTOMATON_ROWS,
+    DEPTH_BITS,
+    LEXEME,
+    LIVE,
+    OBJECT_ADDITIONAL,
+    OBJECT_AFTER,
+    OBJECT_AVAILABLE,
+    OBJECT_COLON,
+    OBJECT_COUNT,
+    OBJECT_FRAME_WORDS,
+    OBJECT_KEY,
+    OBJECT_NAMES,
+    OBJECT_NEXT,
+    OBJECT_NEXT_REQUIRED,
+    OBJECT_OPEN,
+    OBJECT_PROPERTIES,
+    OBJECT_REQUIRED,
+    OBJECT_VALUE,
+    OBJECT_WHITESPACE,
+    STRING,
+    VALUE,
+)
+from tokamask.grammar.string_body import (
+    BACKSLASH,
+    BODY,
+    COMPLETE,
+    ESCAPE,
+    HEX_1D,
+    NORMAL,
+    QUOTE,
+    advance_escape,
+    escape_high,
+    escape_low,
+    is_escape_state,
+    utf8_byte,
+    utf8_length,
+)
+
+Words = npt.NDArray[np.int32]
+
+
+# Automata.
+
+
+@jit
+def automaton_flags(P: Words, block: int, state: int) -> int:
+    return P[block + P[block + AUTOMATON_ROWS] + state * (P[block + AUTOMATON_CLASSES] + 1)]
+
+
+@jit
+def automaton_move(P: Words, block: int, state: int, byte: int) -> int:
+    """The next state or -1."""
+    column = P[block + AUTOMATON_CLASS_OF + byte]
+    return P[block + P[block + AUTOMATON_ROWS] + state * (P[block + AUTOMATON_CLASSES] + 1) + 1 + column]
+
+
+@jit
+def automaton_read(P: Words, block: int, state: int, code_point: int) -> int:
+    """The state after the UTF-8 bytes of a code point, or -1."""
+    length = utf8_length(code_point)
+    for i in range(length):
+        state = automaton_move(P, block, state, utf8_byte(code_point, length, i))
+        if state < 0:
+            return -1
+    return state
+
+
+@jit
+def automaton_reads_any(P: Words, block: int, state: int, low: int, high: int) -> bool:
+    """Whether the automaton can read some code point of low..high, surrogates excepted."""
+    while low <= high:
+        length = utf8_length(low)
+        if length == 3 and 0xD800 <= low <= 0xDFFF:
+            low = 0xE000
+            continue
+        # The last code point that shares the first byte with `low`: one look at the first byte may skip them all.
+        span = low | ((1 << (6 * (length - 1))) - 1)
+        if automaton_move(P, block, state, utf8_byte(low, length, 0)) < 0:
+            low = span + 1
+            continue
+        if automaton_read(P, block, state, low) >= 0:
+            return True
+        if length > 2:
+            # Likewise for the first two bytes.
+            second = automaton_move(P, block, state, utf8_byte(low, length, 0))
+            second = automaton_move(P, block, second, utf8_byte(low, length, 1))
+            if second < 0:
+                low = (low | ((1 << (6 * (length - 2))) - 1)) + 1
+                continue
+        low += 1
+    return False
+
+
+@jit
+def _automaton_can_escape(P: Words, block: int, state: int, packed: int) -> bool:
+    """Whether an unfinished escape can become a character that the automaton reads."""
+    if packed == ESCAPE:
+        return automaton_flags(P, block, state) & LIVE != 0
+    if automaton_reads_any(P, block, state, escape_low(packed), escape_high(packed)):
+        return True
+    return packed & 255 == HEX_1D and automaton_reads_any(P, block, state, 0x10000, 0x10FFFF)
+
+
+# Strings.
+
+
+@jit
+def _string(P: Words, M: Words, pc: int, data: int, lexeme: int, packed: int, ret: int, byte: int) -> None:
+    minimum = P[pc + 1]
+    maximum = P[pc + 2]
+    block = P[pc + 3]
+    state = packed & 255
+    if state == NORMAL:
+        if byte == QUOTE:
+            if data >= minimum and (block == 0 or automaton_flags(P, block, lexeme) & ACCEPTING):
+                push_threads(M, ret)
+            return
+        if maximum >= 0:
+            if data >= maximum:
+                return
+            data += 1
+        elif data < minimum:
+            data += 1
+        if byte == BACKSLASH:
+            if block == 0 or automaton_flags(P, block, lexeme) & LIVE:
+                push(M, pc, data, lexeme, ESCAPE, ret)
+            return
+    if is_escape_state(state):
+        packed = advance_escape(packed, byte)
+        if packed < 0:
+            return
+        if block == 0:
+            # The decoded character does not matter, so states with different digits are the same state.
+            push(M, pc, data, 0, NORMAL if packed & 255 == COMPLETE else packed & 255, ret)
+        elif packed & 255 == COMPLETE:
+            lexeme = automaton_read(P, block, lexeme, packed >> 8)
+            if lexeme >= 0:
+                push(M, pc, data, lexeme, NORMAL, ret)
+        elif _automaton_can_escape(P, block, lexeme, packed):
+            push(M, pc, data, lexeme, packed, ret)
+        return
+    target = BODY[state, byte]
+    if target < 0:
+        return
+    if block != 0:
+        lexeme = automaton_move(P, block, lexeme, byte)
+        if lexeme < 0:
+            return
+    push(M, pc, data, lexeme, target, ret)
+
+
+# Objects. `data` is a position (schema order: the first declared property that may still come; one past their number
+# once a further property has come) or a frame (any order).
+
+
+@jit
+def start_data(P: Words, M: Words, pc: int) -> int:
+    """The data of an object with no property yet; `pc` is its OBJECT_OPEN place."""
+    if P[pc + OBJECT_FRAME_WORDS]:
+        return empty_frame(M, P[pc + OBJECT_FRAME_WORDS], P[pc + OBJECT_REQUIRED])
+    return 0
+
+
+@jit
+def _next_required(P: Words, record: int, data: int) -> int:
+    return P[P[record + OBJECT_NEXT_REQUIRED] + data]
+
+
+@jit
+def may_close(P: Words, M: Words, record: int, data: int) -> bool:
+    if P[record + OBJECT_FRAME_WORDS]:
+        return M[M[FRAMES] + data + 1] == 0
+    return _next_required(P, record, data) == P[record + OBJECT_COUNT]
+
+
+@jit
+def may_add(P: Words, M: Words, record: int, data: int) -> bool:
+    """Whether a property that is not declared may come now."""
+    if P[record + OBJECT_ADDITIONAL] == 0:
+        return False
+    return P[record + OBJECT_FRAME_WORDS] != 0 or may_close(P, M, record, data)
+
+
+@jit
+def may_declare(P: Words, M: Words, record: int, data: int, index: int) -> bool:
+    """Whether declared property `index` may come now."""
+    if P[record + OBJECT_PROPERTIES + 2 * index] == 0:
+        return False
+    if P[record + OBJECT_FRAME_WORDS]:
+        return not frame_has(M, data, index)
+    return data <= index <= _next_required(P, record, data)
+
+
+@jit
+def may_continue(P: Words, M: Words, record: int, data: int) -> bool:
+    """Whether any property may come now."""
+    if may_add(P, M, record, data):
+        return True
+    if P[record + OBJECT_FRAME_WORDS]:
+        return M[M[FRAMES] + data + 2] < P[record + OBJECT_AVAILABLE]
+    return data < P[record + OBJECT_AVAILABLE]
+
+
+@jit
+def data_after_name(P: Words, M: Words, record: int, data: int, index: int) -> int:
+    """The data once the name of property `index` (their number: an undeclared one) is complete."""
+    count = P[record + OBJECT_COUNT]
+    if P[record + OBJECT_FRAME_WORDS]:
+        if index == count:
+            return data
+        return frame_with(M, data, index, P[record + OBJECT_PROPERTIES + 2 * index + 1])
+    return index + 1
+
+
+@jit
+def name_is_live(P: Words, M: Words, record: int, data: int, place: int) -> bool:
+    """Whether a declared name that may come now starts with what was read."""
+    if place == OFF:
+        return False
+    names = P[record + OBJECT_NAMES]
+    depth = place & ((1 << DEPTH_BITS) - 1)
+    entry = place >> DEPTH_BITS
+    while entry < P[names]:
+        if may_declare(P, M, record, data, declared_index(P, names, entry)):
+            return True
+        entry = next_candidate(P, names, entry, depth)
+    return False
+
+
+@jit
+def _name_can_escape(P: Words, M: Words, record: int, data: int, place: int, packed: int) -> bool:
+    """Whether an unfinished escape can become the next character of a declared name that may come now."""
+    if place == OFF:
+        return False
+    names = P[record + OBJECT_NAMES]
+    depth = place & ((1 << DEPTH_BITS) - 1)
+    entry = place >> DEPTH_BITS
+    low = escape_low(packed)
+    high = escape_high(packed)
+    while entry < P[names]:
+        if may_declare(P, M, record, data, declared_index(P, names, entry)):
+            code_point = code_point_at(P, names, entry, depth)
+            if low <= code_point <= high or (packed & 255 == HEX_1D and code_point >= 0x10000):
+                return True
+        entry = next_candidate(P, names, entry, depth)
+    return False
+
+
+@jit
+def name_read(P: Words, names: int, place: int, code_point: int) -> int:
+    """The place after a decoded code point."""
+    length = utf8_length(code_point)
+    for i in range(length):
+        place = name_move(P, names, place, utf8_byte(code_point, length, i))
+    return place
+
+
+@jit
+def _key(P: Words, M: Words, pc: int, data: int, place: int, packed: int, ret: int, byte: int) -> None:
+    record = pc - (OBJECT_KEY - OBJECT_OPEN)
+    names = P[record + OBJECT_NAMES]
+    is_open = may_add(P, M, record, data)
+    state = packed & 255
+    if state == NORMAL and byte == QUOTE:
+        index = complete_name(P, names, place)
+        if index < 0:
+            if not is_open:
+                return
+            index = P[record + OBJECT_COUNT]
+        elif not may_declare(P, M, record, data, index):
+            return
+        colon = record + (OBJECT_COLON - OBJECT_OPEN)
+        push(M, colon, data_after_name(P, M, record, data, index), 0, index, ret)
+        return
+    if state == NORMAL and byte == BACKSLASH:
+        if is_open or _name_can_escape(P, M, record, data, place, ESCAPE):
+            push(M, pc, data, place, ESCAPE, ret)
+        return
+    if is_escape_state(state):
+        packed = advance_escape(packed, byte)
+        if packed < 0:
+            return
+        if packed & 255 == COMPLETE:
+            place = name_read(P, names, place, packed >> 8)
+            if is_open or name_is_live(P, M, record, data, place):
+                push(M, pc, data, place, NORMAL, ret)
+        elif place == OFF:
+            push(M, pc, data, OFF, packed & 255, ret)
+        elif is_open or _name_can_escape(P, M, record, data, place, packed):
+            push(M, pc, data, place, packed, ret)
+        return
+    target = BODY[state, byte]
+    if target >= 0:
+        place = name_move(P, names, place, byte)
+        if is_open or name_is_live(P, M, record, data, place):
+            push(M, pc, data, place, target, ret)
+
+
+@jit
+def value_starts(P: Words, pc: int, byte: int) -> bool:
+    """Whether the VALUE record at `pc` can begin with `byte`."""
+    for i in range(P[pc + 1]):
+        alternative = P[pc + 2 + i]
+        operation = P[alternative]
+        if operation == LEXEME:
+            if automaton_move(P, P[alternative + 1], 0, byte) >= 0:
+                return True
+        elif operation == STRING:
+            if byte == QUOTE:
+                return True
+        elif operation == OBJECT_OPEN:
+            if byte == 0x7B:
+                return True
+        elif byte == 0x5B:
+            return True
+    return False
+
+
+@jit
+def enter_value(P: Words, M: Words, pc: int, ret: int, byte: int) -> None:
+    """Read the first byte of a JSON value that will return to `ret`."""
+    for i in range(P[pc + 1]):
+        alternative = P[pc + 2 + i]
+        operation = P[alternative]
+        if operation == LEXEME:
+            state = automaton_move(P, P[alternative + 1], 0, byte)
+            if state >= 0:
+                push(M, alternative, 0, state, 0, ret)
+        elif operation == STRING:
+            if byte == QUOTE:
+                push(M, alternative, 0, 0, NORMAL, ret)
+        elif operation == OBJECT_OPEN:
+            if byte == 0x7B:
+                push(M, alternative, start_data(P, M, alternative), 0, 0, ret)
+        elif byte == 0x5B:
+            push(M, alternative, 0, 0, 0, ret)
+
+
+@jit
+def property_value(P: Words, record: int, index: int) -> int:
+    """The VALUE record of a property (its declared index, or their number for an undeclared one)."""
+    if index == P[record + OBJECT_COUNT]:
+        return P[record + OBJECT_ADDITIONAL]
+    return P[record + OBJECT_PROPERTIES + 2 * index]
+
+
+@jit
+def _object(P: Words, M: Words, pc: int, data: int, lexeme: int, index: int, ret: int, byte: int) -> None:
+    """All places of an object but the inside of a key; `lexeme` is the state of the whitespace before the next token."""
+    operation = P[pc]
+    record = pc - (operation - OBJECT_OPEN)
+    blank = P[record + OBJECT_WHITESPACE]
+    state = automaton_move(P, blank, lexeme, byte)
+    if state >= 0:
+        push(M, pc, data, state, index, ret)
+        return
+    if automaton_flags(P, blank, lexeme) & ACCEPTING == 0:
+        return
+    if operation == OBJECT_COLON:
+        if byte == 0x3A:
+            push(M, record + (OBJECT_VALUE - OBJECT_OPEN), data, 0, index, ret)
+    elif operation == OBJECT_VALUE:
+        value = property_value(P, record, index)
+        if value_starts(P, value, byte):
+            after = record + (OBJECT_AFTER - OBJECT_OPEN)
+            enter_value(P, M, value, intern_single(P, M, after, data, 0, 0, ret), byte)
+    elif byte == QUOTE:
+        # A comma is read only where a property may follow.
+        if operation == OBJECT_NEXT or (operation == OBJECT_OPEN and may_continue(P, M, record, data)):
+            push(M, record + (OBJECT_KEY - OBJECT_OPEN), data, 0, NORMAL, ret)
+    elif byte == 0x2C:
+        if operation == OBJECT_AFTER and may_continue(P, M, record, data):
+            push(M, record + (OBJECT_NEXT - OBJECT_OPEN), data, 0, 0, ret)
+    elif byte == 0x7D and operation != OBJECT_NEXT and may_close(P, M, record, data):
+        push_threads(M, ret)
+
+
+# Arrays. `data` counts items, saturated where more make no difference.
+
+
+@jit
+def item_value(P: Words, record: int, data: int) -> int:
+    """The VALUE record of the item after `data` others; 0 when none may come."""
+    maximum = P[record + ARRAY_MAXIMUM]
+    if 0 <= maximum <= data:
+        return 0
+    if data < P[record + ARRAY_PREFIX_COUNT]:
+        return P[record + ARRAY_PREFIX + data]
+    return P[record + ARRAY_REST]
+
+
+@jit
+def _array(P: Words, M: Words, pc: int, data: int, lexeme: int, ret: int, byte: int) -> None:
+    operation = P[pc]
+    record = pc - (operation - ARRAY_OPEN)
+    blank = P[record + ARRAY_WHITESPACE]
+    state = automaton_move(P, blank, lexeme, byte)
+    if state >= 0:
+        push(M, pc, data, state, 0, ret)
+        return
+    if automaton_flags(P, blank, lexeme) & ACCEPTING == 0:
+        return
+    if byte == 0x5D and operation != ARRAY_NEXT:
+        if data >= P[record + ARRAY_MINIMUM]:
+            push_threads(M, ret)
+        return
+    value = item_value(P, record, data)
+    if value == 0:
+        return
+    if operation == ARRAY_AFTER:
+        if byte == 0x2C:
+            push(M, record + (ARRAY_NEXT - ARRAY_OPEN), data, 0, 0, ret)
+    elif value_starts(P, value, byte):
+        counted = min(data + 1, P[record + ARRAY_SATURATION])
+        after = record + (ARRAY_AFTER - ARRAY_OPEN)
+        enter_value(P, M, value, intern_single(P, M, after, counted, 0, 0, ret), byte)
+
+
+@jit
+def read_byte(P: Words, M: Words, pc: int, data: int, lexeme: int, escape: int, ret: int, byte: int) -> None:
+    """Push what thread (pc, data, lexeme, escape, ret) becomes after `byte`."""
+    operation = P[pc]
+    if operation == STRING:
+        _string(P, M, pc, data, lexeme, escape, ret, byte)
+    elif operation == OBJECT_KEY:
+        _key(P, M, pc, data, lexeme, escape, ret, byte)
+    elif operation >= OBJECT_OPEN:
+        _object(P, M, pc, data, lexeme, escape, ret, byte)
+    elif operation >= ARRAY_OPEN:
+        _array(P, M, pc, data, lexeme, ret, byte)
+    elif operation == LEXEME:
+        state = automaton_move(P, P[pc + 1], lexeme, byte)
+        if state >= 0:
+            push(M, pc, data, state, 0, ret)
+    elif operation == VALUE:
+        enter_value(P, M, pc, ret, byte)

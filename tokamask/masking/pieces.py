@@ -1,0 +1,149 @@
+"""What can be said about a vocabulary before any grammar is seen: the pieces that cold masks are composed of.
+
+Most tokens are allowed because they stay inside a JSON string. Which ones depends on the string's body state alone, so
+there is one precomputed row per body state, and one per number of characters still allowed. The few hundred tokens that
+close the string are kept apart, as tries of what follows the quote: what they do depends on the grammar.
+
+Everything is laid out in one int32 array, "V" in the kernels, that is saved to disk and memory-mapped.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from tokamask.grammar.string_body import BODY, BODY_STATES, CLOSED, NORMAL, QUOTE
+from tokamask.masking.token_trie import TokenTrie, build_trie, vocabulary_trie
+from tokamask.masking.vocabulary import Vocabulary
+
+PIECES_VERSION = 1
+"""Changes whenever the layout below does; part of the key on disk."""
+
+# Header slots of V.
+(
+    SIZE,
+    ROW_WORDS,
+    NODES,
+    TOKENS,
+    TEXT_START,
+    TEXT,
+    BODY_ROWS,
+    LENGTH_ROWS,
+    LENGTH_COUNT,
+    EXITS,
+    GROUPS,
+) = range(11)
+HEADER_WORDS = 32
+
+# An entry of the exits table, per body state: the trie of all tokens that close the string (nodes, tokens; 0: none),
+# then the groups of equal text before the quote (first group, number of groups).
+EXIT_WORDS = 4
+EXIT_NODES, EXIT_TOKENS, EXIT_FIRST_GROUP, EXIT_GROUP_COUNT = range(4)
+# A group: its trie, the number of characters begun before the quote, and those bytes.
+GROUP_WORDS = 5
+GROUP_NODES, GROUP_TOKENS, GROUP_CHARACTERS, GROUP_TEXT, GROUP_LENGTH = range(5)
+
+Words = npt.NDArray[np.int32]
+
+
+def build_pieces(vocabulary: Vocabulary) -> Words:
+    """The array V of a vocabulary: int32, about 7 MB for 131,072 tokens."""
+    trie = vocabulary_trie(vocabulary)
+    layout = _Layout(HEADER_WORDS)
+    words = (vocabulary.size + 31) // 32
+    header = {SIZE: vocabulary.size, ROW_WORDS: words}
+    header[NODES], header[TOKENS] = layout.add(trie.nodes), layout.add(trie.tokens)
+    texts = [data or b"" for data in vocabulary.token_bytes]
+    lengths = np.fromiter((len(data) for data in texts), dtype=np.int32, count=len(texts))
+    header[TEXT_START] = layout.add(np.concatenate(([0], np.cumsum(lengths))))
+    header[TEXT] = layout.add(np.frombuffer(b"".join(texts), dtype=np.uint8))
+
+    states, characters = zip(*(_string_bodies(trie, state) for state in range(BODY_STATES)), strict=True)
+    header[BODY_ROWS] = layout.add(np.concatenate([_row(trie, s >= 0, words) for s in states]))
+    inside = states[NORMAL] >= 0
+    longest = int(characters[NORMAL][inside].max(initial=0))
+    header[LENGTH_COUNT] = longest + 1
+    header[LENGTH_ROWS] = layout.add(
+        np.concatenate([_row(trie, inside & (characters[NORMAL] <= n), words) for n in range(longest + 1)])
+    )
+    header[EXITS], header[GROUPS] = _add_exits(layout, vocabulary)
+    V = layout.array()
+    for slot, value in header.items():
+        V[slot] = value
+    return V
+
+
+class _Layout:
+    """Arrays one after another, each with its offset."""
+
+    def __init__(self, header: int) -> None:
+        self.parts: list[Words] = [np.zeros(header, dtype=np.int32)]
+        self.size = header
+
+    def add(self, array: npt.NDArray[np.generic]) -> int:
+        part = np.ascontiguousarray(array).astype(np.int32, copy=False).ravel()
+        self.parts.append(part)
+        self.size += len(part)
+        return self.size - len(part)
+
+    def array(self) -> Words:
+        return np.concatenate(self.parts)
+
+
+def _string_bodies(trie: TokenTrie, start: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int32]]:
+    """For every node, the body state after its bytes from `start` (negative: outside) and the characters begun."""
+    state = np.full(len(trie.nodes), -1, dtype=np.int8)
+    begun = np.zeros(len(trie.nodes), dtype=np.int32)
+    state[0] = start
+    edges = trie.edge_bytes
+    for first, last in pairwise(trie.levels[1:]):
+        parent = trie.parent[first:last]
+        before = state[parent]
+        state[first:last] = np.where(before >= 0, BODY[before, edges[first:last]], -1)
+        begun[first:last] = begun[parent] + (before == NORMAL)
+    return state, begun
+
+
+def _row(trie: TokenTrie, chosen: npt.NDArray[np.bool_], words: int) -> Words:
+    """The bitmask row of the tokens that end at the chosen nodes."""
+    counts = np.where(chosen, trie.token_counts, 0)
+    nodes = np.repeat(np.arange(len(chosen)), counts)
+    within = np.arange(len(nodes)) - np.repeat(np.cumsum(counts) - counts, counts)
+    allowed = np.zeros(words * 32, dtype=np.bool_)
+    allowed[trie.tokens[trie.nodes[nodes, 2] + within]] = True
+    return np.packbits(allowed, bitorder="little").view("<u4").astype(np.uint32).view(np.int32)
+
+
+def _add_exits(layout: _Layout, vocabulary: Vocabulary) -> tuple[int, int]:
+    """Lay out the exit tries of every body state; returns the offsets of the exits and the groups table."""
+    closing = [(token, text) for token, text in enumerate(vocabulary.token_bytes) if text and QUOTE in text]
+    exits: list[int] = []
+    groups: list[int] = []
+    for start in range(BODY_STATES):
+        by_text: dict[bytes, list[tuple[bytes, int]]] = defaultdict(list)
+        begun: dict[bytes, int] = {}
+        for token, text in closing:
+            state, count = start, 0
+            for at, byte in enumerate(text):
+                count += state == NORMAL
+                state = int(BODY[state, byte])
+                if state == CLOSED:
+                    by_text[text[:at]].append((text[at:], token))
+                    begun[text[:at]] = count - 1
+                if state < 0:
+                    break
+        first = len(groups) // GROUP_WORDS
+        for before, tokens in sorted(by_text.items()):
+            text_at = layout.add(np.frombuffer(before, dtype=np.uint8))
+            groups += (*_add_trie(layout, tokens), begun[before], text_at, len(before))
+        everything = [pair for tokens in by_text.values() for pair in tokens]
+        exits += (*(_add_trie(layout, everything) if everything else (0, 0)), first, len(by_text))
+    return layout.add(np.array(exits)), layout.add(np.array(groups, dtype=np.int32))
+
+
+def _add_trie(layout: _Layout, tokens: list[tuple[bytes, int]]) -> tuple[int, int]:
+    trie = build_trie(tokens)
+    return layout.add(trie.nodes), layout.add(trie.tokens)

@@ -1,0 +1,164 @@
+"""The prefix tree of a vocabulary's token bytes, as flat arrays in breadth-first order.
+
+A mask asks which tokens an automaton can follow. Tokens share prefixes, so the automaton walks the trie instead of
+every token: a dead edge leaves out its whole subtree. The arrays serve two kinds of readers. A kernel follows `nodes`
+from parent to children, one 16-byte record per node. A whole-vocabulary pass goes level by level with numpy: in
+breadth-first order the nodes of one depth are one slice, and every parent comes before its children:
+
+    for start, end in pairwise(trie.levels[1:]):
+        state[start:end] = table[state[trie.parent[start:end]], trie.edge_bytes[start:end]]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tokamask.errors import VocabularyMismatch
+from tokamask.masking.vocabulary import Vocabulary
+
+__all__ = ["BACKSLASH_BELOW", "QUOTE_BELOW", "TokenTrie", "build_trie", "trie_of", "vocabulary_trie"]
+
+QUOTE_BELOW = 1
+"""Flag of a node: some edge strictly below it is the byte `"`."""
+BACKSLASH_BELOW = 2
+"""Flag of a node: some edge strictly below it is a backslash."""
+
+CHILD_COUNT_SHIFT = 8
+TOKEN_COUNT_SHIFT = 17
+CHILD_COUNT_MASK = 0x1FF  # 0..256 children
+MAX_EQUAL_TOKENS = (1 << 14) - 1
+"""Ids that may share one byte string: what fits above TOKEN_COUNT_SHIFT without touching the sign of an int32."""
+
+
+@dataclass(frozen=True, eq=False)
+class TokenTrie:
+    """A trie over byte strings; node 0 is the root, the empty prefix.
+
+    Attributes:
+        nodes: int32 (n, 4), C-contiguous; the children of a node are neighbours, sorted by byte. The words of a record:
+            0. edge byte (0 at the root) | child count << 8 | token count << 17; never negative
+            1. index of the first child; 0 without children
+            2. offset in `tokens` of the first token of the subtree; the node's own tokens begin there
+            3. flags QUOTE_BELOW and BACKSLASH_BELOW
+        tokens: int32 (m,), token ids in lexicographic order of their bytes, ids of equal bytes ascending. The tokens of
+            a whole subtree are therefore neighbours, and those that end at its top come first.
+        parent: int32 (n,); -1 at the root.
+        levels: int32 (depth + 2,); the nodes of depth d are levels[d] .. levels[d + 1] - 1.
+    """
+
+    nodes: npt.NDArray[np.int32]
+    tokens: npt.NDArray[np.int32]
+    parent: npt.NDArray[np.int32]
+    levels: npt.NDArray[np.int32]
+
+    @property
+    def depth(self) -> int:
+        """The length of the longest token in bytes."""
+        return len(self.levels) - 2
+
+    @property
+    def edge_bytes(self) -> npt.NDArray[np.int32]:
+        """int32 (n,): the byte on the edge into each node; 0 at the root."""
+        return self.nodes[:, 0] & 0xFF
+
+    @property
+    def child_counts(self) -> npt.NDArray[np.int32]:
+        """int32 (n,): how many children each node has."""
+        return (self.nodes[:, 0] >> CHILD_COUNT_SHIFT) & CHILD_COUNT_MASK
+
+    @property
+    def token_counts(self) -> npt.NDArray[np.int32]:
+        """int32 (n,): how many tokens end at each node."""
+        return self.nodes[:, 0] >> TOKEN_COUNT_SHIFT
+
+
+def vocabulary_trie(vocabulary: Vocabulary) -> TokenTrie:
+    """The trie of every token that can be text: stop, special, missing and empty tokens are left out."""
+    return build_trie([(text, token) for token, text in enumerate(vocabulary.token_bytes) if text is not None])
+
+
+def trie_of(vocabulary: Vocabulary, ids: Iterable[int]) -> TokenTrie:
+    """The trie of some tokens of a vocabulary; ids that are never text are left out, repeated ids count once.
+
+    Raises:
+        VocabularyMismatch: an id is not in the vocabulary.
+    """
+    chosen = sorted(set(ids))
+    for token in chosen[:1] + chosen[-1:]:
+        if not 0 <= token < vocabulary.size:
+            raise VocabularyMismatch(f"token id {token} is outside the vocabulary (ids 0 to {vocabulary.size - 1})")
+    texts = vocabulary.token_bytes
+    return build_trie([(text, token) for token in chosen if (text := texts[token]) is not None])
+
+
+def build_trie(tokens: Sequence[tuple[bytes, int]]) -> TokenTrie:
+    """The trie of (bytes, token id) pairs.
+
+    The pairs are sorted once. Then each level is a few array operations: in sorted
+    order, a node of depth d + 1 begins wherever the node of depth d or the byte after it differs from the token before.
+
+    Raises:
+        ValueError: a token has no bytes.
+        VocabularyMismatch: more than MAX_EQUAL_TOKENS ids have the same bytes.
+    """
+    pairs = sorted(tokens)
+    if pairs and not pairs[0][0]:
+        raise ValueError(f"token id {pairs[0][1]} has no bytes, so no node of a trie can hold it")
+    text = np.frombuffer(b"".join([data for data, _ in pairs]), dtype=np.uint8)
+    lengths = np.fromiter((len(data) for data, _ in pairs), dtype=np.int64, count=len(pairs))
+    starts = np.cumsum(lengths) - lengths
+
+    node_of = np.zeros(len(pairs), dtype=np.int64)  # the node each token has reached
+    edges, parents, first_tokens = [np.zeros(1, np.int64)], [np.full(1, -1, np.int64)], [np.zeros(1, np.int64)]
+    levels = [0, 1]
+    depth = 0
+    reaching = np.arange(len(pairs))
+    while reaching.size:
+        at, byte = node_of[reaching], text[starts[reaching] + depth].astype(np.int64)
+        opens = np.ones(reaching.size, dtype=np.bool_)
+        opens[1:] = (at[1:] != at[:-1]) | (byte[1:] != byte[:-1])
+        node_of[reaching] = levels[-1] + np.cumsum(opens) - 1
+        edges.append(byte[opens])
+        parents.append(at[opens])
+        first_tokens.append(reaching[opens])
+        levels.append(levels[-1] + int(np.count_nonzero(opens)))
+        depth += 1
+        reaching = reaching[lengths[reaching] > depth]
+
+    edge, parent = np.concatenate(edges), np.concatenate(parents)
+    child_count = np.bincount(parent[1:], minlength=levels[-1])
+    token_count = np.bincount(node_of, minlength=levels[-1])
+    if (largest := int(token_count.max())) > MAX_EQUAL_TOKENS:
+        shared = pairs[int(np.argmax(node_of == token_count.argmax()))][0]
+        raise VocabularyMismatch(
+            f"{largest} token ids have the same bytes {shared[:40]!r}; at most {MAX_EQUAL_TOKENS} can. "
+            "Give None instead of bytes to ids that are never text"
+        )
+    nodes = np.zeros((levels[-1], 4), dtype=np.int32)
+    nodes[:, 0] = edge | child_count << CHILD_COUNT_SHIFT | token_count << TOKEN_COUNT_SHIFT
+    nodes[:, 1] = np.where(child_count > 0, 1 + np.cumsum(child_count) - child_count, 0)
+    nodes[:, 2] = np.concatenate(first_tokens)
+    nodes[:, 3] = _flags(edge, child_count, levels)
+    return TokenTrie(
+        nodes=nodes,
+        tokens=np.fromiter((token for _, token in pairs), dtype=np.int32, count=len(pairs)),
+        parent=parent.astype(np.int32),
+        levels=np.array(levels, dtype=np.int32),
+    )
+
+
+def _flags(
+    edge: npt.NDArray[np.int64], child_count: npt.NDArray[np.int64], levels: Sequence[int]
+) -> npt.NDArray[np.int64]:
+    """The flags of every node, deepest level first: what its children's edges and their own flags say."""
+    flags = np.zeros(len(edge), dtype=np.int64)
+    of_edge = np.where(edge == ord('"'), QUOTE_BELOW, 0) | np.where(edge == ord("\\"), BACKSLASH_BELOW, 0)
+    for start, middle, end in reversed(list(zip(levels, levels[1:], levels[2:], strict=False))):
+        inner = start + np.flatnonzero(child_count[start:middle])
+        first_child = np.cumsum(child_count[inner]) - child_count[inner]
+        flags[inner] = np.bitwise_or.reduceat((of_edge | flags)[middle:end], first_child)
+    return flags

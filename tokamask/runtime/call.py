@@ -1,0 +1,205 @@
+"""One call of `generate()` or `stream()` with its arguments read and checked, before the first token."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tokamask.errors import BudgetTooSmall, ModelError, UnsupportedFeature, VocabularyMismatch
+from tokamask.runtime.constraints import Constraint, Specification, read_constraint
+from tokamask.runtime.decode import Request
+from tokamask.runtime.model import Model
+from tokamask.runtime.model_loader import load_model, shared_compiler
+from tokamask.runtime.noise import SEED_LIMIT
+from tokamask.runtime.prompts import Conversation, Prompt, is_batch, read_prompt
+from tokamask.runtime.sampling import Sampling
+
+if TYPE_CHECKING:
+    from tokamask.masking.compiler import CompiledGrammar, GrammarCompiler
+    from tokamask.masking.matcher import Matcher
+    from tokamask.masking.vocabulary import Vocabulary
+
+__all__ = ["Call", "Task", "read_call", "refuse_missing_features"]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One prompt of a call; `constraint` and `compiled` are None for free text."""
+
+    prompt: Prompt
+    constraint: Constraint | None
+    compiled: CompiledGrammar | None
+    max_tokens: int
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """Everything that the decoding loop needs to know.
+
+    Attributes:
+        vocabulary: the model's, with the user's stop tokens added to its own.
+    """
+
+    model: Model
+    vocabulary: Vocabulary
+    tasks: tuple[Task, ...]
+    is_batch: bool
+    n: int
+    sampling: Sampling
+    stop_strings: tuple[bytes, ...]
+
+    def task(self, place: int) -> Task:
+        """The task of row `place`: the n samples of a prompt are neighbours."""
+        return self.tasks[place // self.n]
+
+    def request(self, place: int, attempt: int) -> Request:
+        """What row `place` is to write."""
+        task = self.task(place)
+        return Request(
+            prompt=task.prompt,
+            vocabulary=self.vocabulary,
+            matcher=None if task.compiled is None else _new_matcher(task.compiled, self.vocabulary),
+            max_tokens=task.max_tokens,
+            seed=task.seed,
+            sample=place % self.n,
+            attempt=attempt,
+            stop_strings=self.stop_strings,
+        )
+
+
+def refuse_missing_features(method: str, speculation: Any, checkers: Sequence[Any]) -> None:
+    """Raise `UnsupportedFeature` for what the user asks for and this version does not have."""
+    if method != "mask":
+        raise UnsupportedFeature(f"method={method!r} is not available; 'mask' is")
+    if speculation not in ("auto", None):
+        raise UnsupportedFeature("drafts are not available; leave speculation at 'auto' or None")
+    if len(checkers):
+        raise UnsupportedFeature("checkers are not available; leave checkers empty")
+
+
+def read_call(
+    model: Any,
+    prompt: str | Conversation | Sequence[str | Conversation] | None,
+    constraints: Mapping[str, Any],
+    *,
+    tokenizer: Any,
+    max_tokens: int,
+    sampling: Sampling,
+    seed: int | None,
+    stop: str | int | Sequence[str | int],
+    think_until: str | int | None,
+    n: int,
+    compiler: GrammarCompiler | None,
+) -> Call:
+    """Read and check the arguments; `constraints` are those of `Specification`. Errors: see `generate`."""
+    prompts: Sequence[str | Conversation]
+    if is_batch(prompt):
+        batch, prompts = True, prompt
+        specifications = _one_per_prompt(constraints, len(prompt))
+    else:
+        batch, prompts = False, ["" if prompt is None else prompt]  # type: ignore[list-item]
+        specifications = [Specification(**constraints)]
+    _check_at_least_one("max_tokens", max_tokens)
+    _check_at_least_one("n", n)
+    if seed is not None and not 0 <= seed < SEED_LIMIT:
+        raise ValueError(f"seed is {seed}; it must be None or a number from 0 to 2**64 - 1")
+    if think_until is not None and not isinstance(think_until, str):
+        raise UnsupportedFeature("think_until as a token id is not available; pass the marker's text")
+    stop_ids, stop_strings = _read_stop(stop)
+    if stop_strings and all(specification.given() for specification in specifications):
+        raise ValueError("stop texts end free text only, and a constrained document ends when it is complete")
+
+    # What is wrong with a constraint shows before a model is loaded. Prompts that share an argument share all of it.
+    known: dict[tuple[int, ...], Constraint | None] = {}
+    for specification in specifications:
+        if specification.identity not in known:
+            known[specification.identity] = read_constraint(specification, think_until)
+    loaded = load_model(model, tokenizer)
+    if compiler is None:
+        compiler = shared_compiler(loaded)
+    elif compiler.vocabulary.fingerprint != loaded.vocabulary.fingerprint:
+        raise VocabularyMismatch("compiler= belongs to another vocabulary than the model's; leave it out to share one")
+    compiled = {
+        identity: None if constraint is None else compiler.compile(constraint.grammar)
+        for identity, constraint in known.items()
+    }
+
+    vocabulary = loaded.vocabulary
+    if stop_ids:
+        vocabulary = vocabulary.with_stop_tokens(stop_ids.union(vocabulary.stop_token_ids))
+    tasks = []
+    for text, specification in zip(prompts, specifications, strict=True):
+        own_prompt, own_compiled = read_prompt(loaded, text), compiled[specification.identity]
+        minimum = 1 if own_compiled is None else _new_matcher(own_compiled, vocabulary).min_tokens_left()
+        tasks.append(
+            Task(
+                prompt=own_prompt,
+                constraint=known[specification.identity],
+                compiled=own_compiled,
+                max_tokens=_tokens_that_fit(loaded, own_prompt, minimum, max_tokens),
+                # Fresh seeds are short enough to be typed again.
+                seed=secrets.randbits(32) if seed is None else seed,
+            )
+        )
+    return Call(loaded, vocabulary, tuple(tasks), batch, n, sampling, stop_strings)
+
+
+def _new_matcher(compiled: CompiledGrammar, vocabulary: Vocabulary) -> Matcher:
+    return compiled.matcher(stop_token_ids=vocabulary.stop_token_ids)
+
+
+def _one_per_prompt(constraints: Mapping[str, Any], count: int) -> list[Specification]:
+    """Spread every argument over the batch: a list holds one per prompt, anything else is for all of them."""
+    columns: dict[str, Sequence[Any]] = {}
+    for name, value in constraints.items():
+        # The choices of all prompts are a list themselves: only a list of lists is one per prompt.
+        is_list = isinstance(value, list | tuple)
+        if is_list and name == "choices":
+            is_list = any(isinstance(item, list | tuple) for item in value)
+        if is_list and len(value) != count:
+            raise ValueError(f"{name} is a list of {len(value)} for {count} prompts; pass one for each, or one for all")
+        columns[name] = value if is_list else [value] * count
+    return [Specification(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+
+
+def _read_stop(stop: str | int | Sequence[str | int]) -> tuple[frozenset[int], tuple[bytes, ...]]:
+    """Stop token ids and stop texts."""
+    items = [stop] if isinstance(stop, str | int) else list(stop)
+    for item in items:
+        if not isinstance(item, str | int) or isinstance(item, bool):
+            raise TypeError(f"stop holds texts and token ids, not {type(item).__name__}")
+        if item == "":
+            raise ValueError("a stop text is empty, which would end every output before it begins")
+    return (
+        frozenset(item for item in items if isinstance(item, int)),
+        tuple(item.encode() for item in items if isinstance(item, str)),
+    )
+
+
+def _tokens_that_fit(model: Model, prompt: Prompt, minimum: int, max_tokens: int) -> int:
+    """`max_tokens`, or what the model's context still holds after the prompt.
+
+    Raises:
+        BudgetTooSmall, ModelError: less than `minimum`, the constraint's shortest document.
+    """
+    if minimum > max_tokens:
+        raise BudgetTooSmall(minimum, max_tokens)
+    if model.context_length is None:
+        return max_tokens
+    room = model.context_length - len(prompt.token_ids) - len(prompt.lost)
+    if room < minimum:
+        raise ModelError(
+            f"the prompt has {len(prompt.token_ids)} tokens and the model's context holds {model.context_length}: "
+            f"no room for the {minimum} tokens that the output needs at least; shorten the prompt"
+        )
+    return min(max_tokens, room)
+
+
+def _check_at_least_one(name: str, number: int) -> None:
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise TypeError(f"{name} must be a whole number, not {type(number).__name__}")
+    if number < 1:
+        raise ValueError(f"{name} is {number}; it must be at least 1")

@@ -1,0 +1,119 @@
+"""One step's choice of tokens: model scores, what the rows allow, the noise, the best of each row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from tokamask.errors import InvalidLogits
+from tokamask.runtime.noise import gumbel_noise
+from tokamask.runtime.sampling import Sampling, truncate
+
+__all__ = ["Choices", "choose", "unpack_bitmask"]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The chosen tokens, one entry per row.
+
+    Attributes:
+        tokens: the chosen ids.
+        logprobs: their log-probability under the model after temperature (1 when greedy), before mask and truncation.
+        log_masses: the log of the probability that the row's mask left; 0 for rows without a mask.
+        gaps: how far the best candidate was ahead of the second, in logits; inf where there was only one.
+    """
+
+    tokens: list[int]
+    logprobs: list[float]
+    log_masses: list[float]
+    gaps: list[float]
+
+
+@torch.inference_mode()
+def choose(
+    logits: torch.Tensor,
+    sampling: Sampling,
+    *,
+    keys: Sequence[int],
+    possible: Mapping[int, npt.NDArray[np.bool_]],
+    masked_rows: Sequence[int],
+    allowed: npt.NDArray[np.bool_],
+) -> Choices:
+    """Choose one token for every row of `logits` (rows, V), which may be overwritten.
+
+    Args:
+        keys: one noise key per row (see `noise_key`); not looked at when greedy.
+        possible: row -> bool (V,): tokens outside of it do not exist for the model's own law (token healing).
+        masked_rows: the rows with a constraint, ascending.
+        allowed: bool (len(masked_rows), V): their masks.
+
+    Raises:
+        InvalidLogits: NaN, +inf, or no allowed token with a probability above 0.
+    """
+    if logits.device.type == "mps":
+        logits = logits.cpu()  # there is no float64 there, and the noise needs it
+    temperature = 1.0 if sampling.is_greedy else sampling.temperature
+    scores = logits if logits.dtype == torch.float64 else logits.float()
+    if temperature != 1.0:
+        scores = scores / temperature
+    for row, spelling in possible.items():
+        scores[row].masked_fill_(_on(~spelling, scores), -math.inf)
+    total = scores.logsumexp(dim=-1)
+
+    mass = total
+    if len(masked_rows) == len(scores):
+        scores = scores.masked_fill_(_on(~allowed, scores), -math.inf)
+    elif masked_rows:
+        index = torch.tensor(masked_rows, device=scores.device)
+        scores[index] = scores[index].masked_fill_(_on(~allowed, scores), -math.inf)
+    if masked_rows:
+        mass = scores.logsumexp(dim=-1)
+
+    contest = scores
+    if not sampling.is_greedy:
+        kept = truncate(scores, sampling)
+        contest = gumbel_noise(keys, scores.shape[-1], scores.device).add_(kept)
+    best, tokens = contest.topk(min(2, contest.shape[-1]), dim=-1)
+    chosen = tokens[:, :1]
+    logprobs = scores.gather(-1, chosen)[:, 0] - total
+    gaps = (best[:, 0] - best[:, -1]) * temperature if best.shape[-1] > 1 else torch.full_like(total, math.inf)
+
+    # One transfer from the device for everything a step needs to know.
+    facts = torch.stack([chosen[:, 0], total, mass, logprobs, gaps]).double().tolist()
+    for row, (row_total, row_mass) in enumerate(zip(facts[1], facts[2], strict=True)):
+        _check_sum(row, row_total, row_mass)
+    return Choices(
+        tokens=[int(token) for token in facts[0]],
+        logprobs=facts[3],
+        log_masses=[row_mass - row_total for row_total, row_mass in zip(facts[1], facts[2], strict=True)],
+        gaps=facts[4],
+    )
+
+
+def unpack_bitmask(bitmask: npt.NDArray[np.int32], size: int) -> npt.NDArray[np.bool_]:
+    """bool (rows, size) of an int32 (rows, ceil(size / 32)) bitmask."""
+    octets = np.ascontiguousarray(bitmask, dtype="<i4").view(np.uint8)
+    return np.unpackbits(octets, axis=1, count=size, bitorder="little").view(np.bool_)
+
+
+def _on(mask: npt.NDArray[np.bool_], scores: torch.Tensor) -> torch.Tensor:
+    return torch.from_numpy(mask).to(scores.device)
+
+
+def _check_sum(row: int, total: float, mass: float) -> None:
+    """A NaN or +inf anywhere in a row shows in the log of its sum."""
+    if not math.isfinite(total):
+        found = "NaN" if math.isnan(total) else "+inf" if total > 0 else "-inf everywhere"
+        raise InvalidLogits(
+            f"the model returned logits with {found} (row {row} of the batch); check its weights and its number format"
+        )
+    if mass == -math.inf:
+        raise InvalidLogits(
+            f"the model gives every token that the constraint allows a logit of -inf (row {row} of the batch); "
+            "take away what suppresses tokens in the model"
+        )

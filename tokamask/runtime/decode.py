@@ -1,0 +1,234 @@
+"""The decoding loop: a batch of rows, one token per row and step, until every row is finished.
+
+A row's output depends on its own request alone. Its random numbers are keyed by (seed, sample, attempt, position), its
+mask by what it accepted and what is left of its budget; rows only share the model's forward pass. A finished row leaves
+the batch, and its keys and values with it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from tokamask.masking.bitmask import allocate_bitmask
+from tokamask.runtime.choice import choose, unpack_bitmask
+from tokamask.runtime.healing import Healing
+from tokamask.runtime.model import Model
+from tokamask.runtime.noise import noise_key
+from tokamask.runtime.prompts import Prompt
+from tokamask.runtime.results import FinishReason
+from tokamask.runtime.sampling import Sampling
+
+if TYPE_CHECKING:
+    from tokamask.masking.matcher import Matcher
+    from tokamask.masking.vocabulary import Vocabulary
+
+__all__ = ["NEAR_TIE", "Request", "Row", "decode"]
+
+NEAR_TIE = 1e-3
+"""Logits closer than this may change places when the batch has another shape (float32 matrix products)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What one row is to write.
+
+    Attributes:
+        prompt: what it goes on from; rows with the same `Prompt` object share its keys and values.
+        vocabulary: the model's, with the stop tokens of this row.
+        matcher: its constraint, at the beginning and with the same stop tokens; None for free text.
+        max_tokens: at most so many tokens, stop token included; a constraint's shortest document fits.
+        seed, sample, attempt: what its random numbers are keyed by, besides the position.
+        stop_strings: texts that end free text, as bytes.
+    """
+
+    prompt: Prompt
+    vocabulary: Vocabulary
+    matcher: Matcher | None
+    max_tokens: int
+    seed: int
+    sample: int = 0
+    attempt: int = 0
+    stop_strings: tuple[bytes, ...] = ()
+
+
+class Row:
+    """One sequence being written, and what was observed on the way; see `Stats` for the figures."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self._healing: Healing | None = None
+        if request.prompt.lost:
+            self._healing = Healing(request.prompt.lost, request.vocabulary, request.matcher)
+        self.token_ids: list[int] = []
+        self.logprobs: list[float] = []
+        self.text = bytearray()
+        self.log_weight = 0.0
+        self.finish_reason: FinishReason | None = None
+        self.last_token = -1
+        self.steps = 0
+        self.near_ties = 0
+        self.masks = 0
+        self.mask_seconds = 0.0
+        self.started = time.perf_counter()
+        self.wall_seconds = 0.0
+
+    @property
+    def tokens_left(self) -> int:
+        return self.request.max_tokens - len(self.token_ids)
+
+    @property
+    def noise_key(self) -> int:
+        return noise_key(self.request.seed, self.request.sample, self.request.attempt, self.steps)
+
+    def possible(self) -> npt.NDArray[np.bool_] | None:
+        """bool (V,): the tokens that agree with the prompt's end; None once it is spelled."""
+        return None if self._healing is None else self._healing.candidates()
+
+    def fill(self, bitmask: npt.NDArray[np.int32], place: int) -> None:
+        """Fill row `place` of the bitmask with what the constraint allows within the budget."""
+        matcher = self.request.matcher
+        assert matcher is not None, "free text has no mask"
+        start = time.perf_counter()
+        if self._healing is None:
+            matcher.fill_bitmask(bitmask, place, self.tokens_left)
+        else:
+            _pack(self._healing.allowed(self.tokens_left), bitmask[place])
+        self.mask_seconds += time.perf_counter() - start
+        self.masks += 1
+
+    def accept(self, token: int, logprob: float, log_mass: float, gap: float) -> None:
+        """Take the chosen token, and see whether it ends the row."""
+        self.last_token = token
+        self.steps += 1
+        self.log_weight += log_mass
+        self.near_ties += gap < NEAR_TIE
+        start = time.perf_counter()
+        if self._healing is None:
+            new_text = self.request.vocabulary.token_bytes[token] or b""  # stop and special tokens are no text
+            if self.request.matcher is not None:
+                self.request.matcher.accept_token(token)
+        else:
+            crossing = self._healing.accept(token)
+            if self._healing.is_over:
+                self._healing = None
+            if crossing is None:
+                return  # still the prompt: neither output nor counted
+            new_text = crossing
+        if self.request.matcher is not None:
+            self.mask_seconds += time.perf_counter() - start
+        self.token_ids.append(token)
+        self.logprobs.append(logprob)
+        self.text += new_text
+        self._see_whether_finished(token, len(new_text))
+        if self.finish_reason is not None:
+            self.wall_seconds = time.perf_counter() - self.started
+
+    def cancel(self) -> None:
+        """End the row where it stands."""
+        self.finish_reason = FinishReason.CANCELLED
+        self.wall_seconds = time.perf_counter() - self.started
+
+    def certain_text(self) -> str:
+        """The text so far without what may still change: half a character, or the beginning of a stop string."""
+        certain = bytes(self.text)
+        if self.finish_reason is None:
+            held_back = [
+                length
+                for stop in self.request.stop_strings
+                for length in range(1, len(stop))
+                if certain.endswith(stop[:length])
+            ]
+            certain = certain[: len(certain) - max(held_back, default=0)]
+        return codecs.getincrementaldecoder("utf-8")(errors="replace").decode(certain)
+
+    def _see_whether_finished(self, token: int, new_length: int) -> None:
+        if self.request.matcher is not None:
+            if self.request.matcher.is_terminated or self._nothing_fits(self.request.matcher):
+                self.finish_reason = FinishReason.STOP
+        elif token in self.request.vocabulary.stop_token_ids or self._cut_at_stop_string(new_length):
+            self.finish_reason = FinishReason.STOP
+        elif not self.tokens_left:
+            self.finish_reason = FinishReason.LENGTH
+
+    def _nothing_fits(self, matcher: Matcher) -> bool:
+        """Whether a complete document must end here for want of tokens: a stop token would fit, but there is none."""
+        if self.request.vocabulary.stop_token_ids or not matcher.is_accepting:
+            return False
+        bitmask = allocate_bitmask(1, self.request.vocabulary.size)
+        matcher.fill_bitmask(bitmask, 0, self.tokens_left)
+        return not bitmask.any()
+
+    def _cut_at_stop_string(self, new_length: int) -> bool:
+        """Cut the text before the stop string that begins first; only its last `new_length` bytes are new."""
+        found = [
+            place
+            for stop in self.request.stop_strings
+            if (place := self.text.find(stop, max(0, len(self.text) - new_length - len(stop) + 1))) >= 0
+        ]
+        if found:
+            del self.text[min(found) :]
+        return bool(found)
+
+
+def decode(model: Model, requests: Sequence[Request], sampling: Sampling) -> Iterator[Sequence[Row]]:
+    """Write all rows side by side; yields, after every step, the rows that took part in it.
+
+    Raises:
+        InvalidLogits: see `choose`.
+    """
+    rows = [Row(request) for request in requests]
+    prompts = list({id(row.request.prompt): row.request.prompt for row in rows}.values())
+    place = {id(prompt): index for index, prompt in enumerate(prompts)}
+
+    context = model.new_context()
+    logits = context.extend([prompt.token_ids for prompt in prompts])
+    if len(prompts) < len(rows):
+        wanted = [place[id(row.request.prompt)] for row in rows]
+        context.select(wanted)
+        logits = logits[wanted]
+    bitmask = allocate_bitmask(len(rows), model.vocabulary.size)
+    while True:
+        _step(rows, logits, sampling, bitmask)
+        yield rows
+        going_on = [index for index, row in enumerate(rows) if row.finish_reason is None]
+        if not going_on:
+            return
+        if len(going_on) < len(rows):
+            context.select(going_on)
+            rows = [rows[index] for index in going_on]
+        logits = context.extend([[row.last_token] for row in rows])
+
+
+def _step(rows: Sequence[Row], logits: torch.Tensor, sampling: Sampling, bitmask: npt.NDArray[np.int32]) -> None:
+    """One token for every row."""
+    masked_rows = [index for index, row in enumerate(rows) if row.request.matcher is not None]
+    for place, index in enumerate(masked_rows):
+        rows[index].fill(bitmask, place)
+    choices = choose(
+        logits,
+        sampling,
+        keys=[] if sampling.is_greedy else [row.noise_key for row in rows],
+        possible={index: tokens for index, row in enumerate(rows) if (tokens := row.possible()) is not None},
+        masked_rows=masked_rows,
+        allowed=unpack_bitmask(bitmask[: len(masked_rows)], logits.shape[-1]),
+    )
+    for row, token, logprob, log_mass, gap in zip(
+        rows, choices.tokens, choices.logprobs, choices.log_masses, choices.gaps, strict=True
+    ):
+        row.accept(token, logprob, log_mass, gap)
+
+
+def _pack(allowed: npt.NDArray[np.bool_], words: npt.NDArray[np.int32]) -> None:
+    """Write bool (V,) into one row of a bitmask."""
+    octets = np.zeros(4 * len(words), dtype=np.uint8)
+    packed = np.packbits(allowed, bitorder="little")
+    octets[: len(packed)] = packed
+    words[:] = octets.view("<i4")
