@@ -201,7 +201,7 @@ def test_a_budget_below_the_shortest_document(
 def test_explain_lists_every_keyword(capsys: pytest.CaptureFixture[str], schema_file: str) -> None:
     code, out, err = run(capsys, "explain", schema_file)
     assert (code, err) == (0, "")
-    lines = [line.split() for line in out.splitlines()]
+    lines = [line.split()[:2] for line in out.splitlines()]
     assert ["annotation", "#/title"] in lines
     assert ["enforced", "#/properties/name/maxLength"] in lines
     assert ["enforced", "#/additionalProperties"] in lines
@@ -243,7 +243,7 @@ def test_check_shows_where_the_text_leaves(capsys: pytest.CaptureFixture[str], s
     lines = out.splitlines()
     (shown,) = [index for index, line in enumerate(lines) if line.strip() == text]
     assert lines[shown + 1].index("^") - lines[shown].index("{") == text.index("-")
-    assert "#/size" in out or "/size" in out
+    assert "at '#/size'; expected" in out
 
 
 def test_check_shows_that_the_text_ends_too_early(capsys: pytest.CaptureFixture[str]) -> None:

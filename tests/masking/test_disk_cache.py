@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import shutil
 import threading
 import warnings
@@ -119,8 +120,20 @@ def lose_an_array(entry: Path) -> None:
     (entry / "flags.npy").unlink()
 
 
+class Bomb:
+    """Makes a folder when it is unpickled; the test that looks for leftovers sees it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (str(self.folder),)
+
+
 def store_a_pickle(entry: Path) -> None:
-    np.save(entry / "flags.npy", np.array([{}], dtype=object), allow_pickle=True)
+    bomb = np.array([Bomb(entry.parent / "exploded")], dtype=object)
+    for name in ("flags", "none"):
+        np.save(entry / f"{name}.npy", bomb, allow_pickle=True)
 
 
 def cut_the_manifest(entry: Path) -> None:

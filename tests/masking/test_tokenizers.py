@@ -214,6 +214,16 @@ def test_conversions_with_the_wrong_decoder_are_read_by_their_pieces() -> None:
     assert Vocabulary.from_tokenizer(tokenizer).token_bytes == byte_level()[1].token_bytes
 
 
+def test_byte_level_vocabulary_that_lacks_bytes() -> None:
+    description = json.loads(byte_level_tokenizer().to_str())
+    vocab = description["model"]["vocab"]
+    lost = vocab["qqq"] = vocab.pop("\u00ff")
+    vocabulary = Vocabulary.from_tokenizer(tokenizers.Tokenizer.from_str(json.dumps(description)))
+    complete = byte_level()[1]
+    assert vocabulary.token_bytes == (*complete.token_bytes[:lost], b"qqq", *complete.token_bytes[lost + 1 :])
+    assert vocabulary.encode(b"hello world") == complete.encode(b"hello world")
+
+
 def test_another_mark_for_spaces() -> None:
     description = byte_fallback_tokenizer().to_str().replace("\u2581", "_")
     tokenizer = tokenizers.Tokenizer.from_str(description)
@@ -244,6 +254,17 @@ def test_added_token_that_is_a_piece_stays_that_piece() -> None:
     assert Vocabulary.from_tokenizer(tokenizer).token_bytes[token] == b" world"
 
 
+def test_piece_outside_of_the_byte_level_alphabet_is_plain_text() -> None:
+    description = json.loads(byte_level_tokenizer().to_str())
+    size = len(description["model"]["vocab"])
+    for text in ("a b", "\u00a0", "\u00ad\u00e9", "\u65e5"):
+        description["model"]["vocab"] |= {text: size}
+        tokenizer = tokenizers.Tokenizer.from_str(json.dumps(description))
+        assert tokenizer.decode([size]) == text
+        assert Vocabulary.from_tokenizer(tokenizer).token_bytes[size] == text.encode()
+        del description["model"]["vocab"][text]
+
+
 def test_ids_that_are_missing_or_empty() -> None:
     description = json.loads(byte_level_tokenizer().to_str())
     size = len(description["model"]["vocab"])
@@ -265,6 +286,16 @@ def test_the_spelling_is_not_touched_by_settings_of_the_tokenizer() -> None:
     assert len(byte_level()[1].encode(data)) < len(data)
     assert tokenizer.truncation is not None
     assert tokenizer.encode("hello world").ids[0] == 0
+
+
+def test_the_spelling_has_no_space_before_its_first_word() -> None:
+    tokenizer = byte_fallback_tokenizer()
+    tokenizer.normalizer = None
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    vocabulary = Vocabulary.from_tokenizer(tokenizer)
+    assert spelled(vocabulary, tokenizer.encode("hello").ids) == b" hello"
+    for text in (b"hello", b" hello", b"  hello a"):
+        assert spelled(vocabulary, vocabulary.encode(text)) == text
 
 
 def test_normalised_text_has_no_spelling() -> None:
@@ -355,9 +386,10 @@ def test_fast_tokenizer_of_transformers() -> None:
     assert Vocabulary.from_tokenizer(wrapped).token_bytes == vocabulary.token_bytes
     assert Vocabulary.from_tokenizer(wrapped).encode(b"hello world") == vocabulary.encode(b"hello world")
     assert Vocabulary.from_tokenizer(SimpleNamespace(tokenizer=wrapped, images=None)).stop_token_ids == (end,)
-    # What only transformers takes for special: a piece of the model, as padding.
-    padding = id_of(tokenizer, "!")
-    assert Vocabulary.from_tokenizer(fast(byte_level_tokenizer(), pad_token="!")).token_bytes[padding] is None
+    # What only transformers takes for special: a piece of the model that was chosen for padding.
+    assert vocabulary.token_bytes[id_of(tokenizer, "!")] == b"!"
+    wrapped.pad_token = "!"
+    assert Vocabulary.from_tokenizer(wrapped).token_bytes[id_of(tokenizer, "!")] is None
 
 
 def test_stop_tokens_are_those_of_the_tokenizer_and_the_callers() -> None:
@@ -468,7 +500,7 @@ def test_tekken() -> None:
 def test_tiktoken() -> None:
     tiktoken = pytest.importorskip("tiktoken")
     ranks = {bytes([byte]): byte for byte in range(256)} | {b"he": 256, b" w": 257, b"\xc3\xa9": 258, b"ll": 260}
-    special = {"<|endoftext|>": 300, "<|call|>": 303}
+    special = {"<|endoftext|>": 300, "<|start|>": 301, "<|call|>": 303}
     encoding = tiktoken.Encoding(
         "made here", pat_str=r"\s?\w+|\s+|[^\s\w]+", mergeable_ranks=ranks, special_tokens=special
     )
@@ -478,6 +510,7 @@ def test_tiktoken() -> None:
     for token, data in enumerate(vocabulary.token_bytes):
         assert data == next((text for text, rank in ranks.items() if rank == token), None)
     check_spelling(vocabulary, encoding.encode_ordinary)
+    assert spelled(vocabulary, vocabulary.encode(b"a<|endoftext|>")) == b"a<|endoftext|>"
 
 
 SENTENCEPIECE_FILES = ["tokenizer.model.v1", "mistral_instruct_tokenizer_240323.model.v3"]

@@ -66,7 +66,8 @@ def model_law(model: Model, token_ids: Sequence[int], temperature: float = 1.0) 
     """log p(next token | token_ids), float64 (V,), without any cache or padding."""
     with torch.no_grad():
         logits = tiny_llama()(input_ids=torch.tensor([list(token_ids)])).logits[0, -1]
-    return (logits / temperature).log_softmax(dim=-1)
+    law: torch.Tensor = (logits / temperature).log_softmax(dim=-1)
+    return law
 
 
 @pytest.mark.parametrize("text", PROMPTS)

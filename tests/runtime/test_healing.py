@@ -1,11 +1,13 @@
 """Token healing against enumeration: every sequence that spells the lost bytes and then a document, and no other."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import pytest
 
 from tests.runtime.finite_matcher import FiniteMatcher, all_spellings
 from tests.runtime.tiny_models import tiny_llama, tiny_tokenizer
+from tokamask.masking.matcher import Matcher
 from tokamask.masking.vocabulary import Vocabulary
 from tokamask.runtime.decode import Request, Row, decode
 from tokamask.runtime.healing import Healing, lost_bytes
@@ -33,7 +35,7 @@ def walk(lost: bytes, texts: Sequence[bytes], budget: int) -> set[tuple[int, ...
 
     def go_on(path: tuple[int, ...]) -> None:
         matcher = FiniteMatcher(texts, VOCABULARY)
-        healing, left = Healing(lost, VOCABULARY, matcher), budget
+        healing, left = Healing(lost, VOCABULARY, cast(Matcher, matcher)), budget
         for token in path:
             if healing.is_over:
                 matcher.accept_token(token)
@@ -112,7 +114,7 @@ def test_healing_keeps_the_smallest_budget() -> None:
         for seed in range(5):
             matcher = FiniteMatcher(texts, model.vocabulary)
             budget = matcher.min_tokens_left()
-            request = Request(prompt, model.vocabulary, matcher, budget, seed)
+            request = Request(prompt, model.vocabulary, cast(Matcher, matcher), budget, seed)
             for rows in decode(model, [request], Sampling(temperature=2.0)):
                 row = rows[0]
             assert bytes(row.text) in texts

@@ -58,6 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _refusal(text: str, result: CheckResult) -> str:
     """Where the text leaves the constraint, in the form in which other places in texts are shown."""
-    found = "the text ends too early" if result.offset == len(text) else "the text leaves the constraint"
-    expected = f"; expected: {', '.join(result.expected)}" if result.expected else ""
-    return "no: " + str(GrammarSyntaxError(found + expected, source=text, offset=result.offset, pointer=result.pointer))
+    said = "no: the text ends too early" if result.offset == len(text) else "no: the text leaves the constraint"
+    if result.pointer is not None:
+        said += f" at {result.pointer!r}"
+    if result.expected:
+        said += f"; expected {', '.join(result.expected)}"
+    return str(GrammarSyntaxError(said, source=text, offset=result.offset))

@@ -44,8 +44,8 @@ SCRATCH_WORDS = 6
     WALK, WALK_CAPACITY,
     FOUND, FOUND_CAPACITY, FOUND_COUNT,
     OVERFLOW,
-    VISITS, STEPS, MISSES,
-) = range(40)  # fmt: skip
+    VISITS, STEPS, MISSES, STAMP,
+) = range(41)  # fmt: skip
 # The header ends with room for the bytes that a walk is about to try.
 CANDIDATES = 64
 MAXIMUM_CANDIDATES = 48

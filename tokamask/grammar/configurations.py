@@ -70,7 +70,8 @@ Words = npt.NDArray[np.int32]
     CLOSURE,
     IS_ACCEPTING,
     COST,
-) = range(5)
+    MARK,
+) = range(6)
 
 
 @jit

@@ -69,13 +69,18 @@ def repeat(part: Expression, minimum: int, maximum: int | None) -> Expression:
         return EMPTY_TEXT if minimum == 0 else NOTHING
     if (minimum, maximum) == (1, 1):
         return part
+    if isinstance(part, Repeat) and part.minimum <= 1 and minimum <= 1:
+        inner = part.minimum * minimum
+        if part.maximum is None or maximum == 1:
+            # (x+)*, (x*)? and the like are one loop.
+            return Repeat(part.part, inner, part.maximum)
+        if (part.maximum, maximum) == (1, None):
+            return Repeat(part.part, inner, None)
     return Repeat(part, minimum, maximum)
 
 
 def optional(part: Expression) -> Expression:
     """`part` or the empty text."""
-    if isinstance(part, Repeat) and part.minimum == 0:
-        return part
     return repeat(part, 0, 1)
 
 

@@ -39,6 +39,8 @@ KERNEL_SOURCES = (
     "masking/pieces.py",
     "masking/mask_kernels.py",
     "masking/requests.py",
+    "masking/cost_kernels.py",
+    "masking/completion_kernels.py",
 )
 
 

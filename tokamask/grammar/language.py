@@ -45,6 +45,11 @@ class Language:
     transitions: npt.NDArray[np.int32]
     accepting: npt.NDArray[np.bool_]
 
+    def __post_init__(self) -> None:
+        # Languages are shared by everything that asks for the same one.
+        for array in (self.byte_class, self.transitions, self.accepting):
+            array.flags.writeable = False
+
     @property
     def is_empty(self) -> bool:
         return len(self.accepting) == 0

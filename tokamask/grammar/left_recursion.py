@@ -70,7 +70,8 @@ class _LeftLinearSystem:
     def __init__(self, table: RuleTable, family: Collection[str]) -> None:
         self._table = table
         self._family = frozenset(family)
-        self._strip = EmptyTextRemoval(table, frozenset()).strip
+        removal = EmptyTextRemoval(table, frozenset())
+        self._strip, self._keep = removal.strip, removal.keep
         self._residuals: dict[str, dict[str, dict[Expression, None]]] = {}
         self._bases: dict[str, list[Expression]] = {}
         for name in family:
@@ -95,7 +96,7 @@ class _LeftLinearSystem:
         table = self._table
         residuals = self._residuals[name]
         loops = [self._strip(loop, name) for loop in residuals.pop(name, {}) if loop != EMPTY_TEXT]
-        beginnings = {begin: choice(found) for begin, found in residuals.items()}
+        beginnings = {begin: self._keep(choice(found), name) for begin, found in residuals.items()}
         bases = [sequence((Reference(begin), after)) for begin, after in beginnings.items()] + self._bases[name]
         base = choice(bases)
         if not loops:
@@ -114,7 +115,7 @@ class _LeftLinearSystem:
             after, base_here = self._share(after, name), self._share(base_here, name)
             beginnings = {begin: self._share(found, name) for begin, found in beginnings.items()}
         for user in users:
-            follow = sequence((after, choice(self._residuals[user].pop(name))))
+            follow = sequence((after, self._keep(choice(self._residuals[user].pop(name)), user)))
             if len(beginnings) > 1 or (beginnings and base_here != NOTHING):
                 follow = self._share(follow, user)
             for begin, first_part in beginnings.items():
@@ -161,27 +162,31 @@ class _LeftLinearSystem:
                 return residuals, bases
             case Repeat(part, minimum, maximum):
                 rest = repeat(part, max(minimum - 1, 0), None if maximum is None else maximum - 1)
-                residuals, bases = self._split_pair(part, rest, owner)
+                residuals, bases = self._split_sequence((part, rest), owner)
                 return residuals, [*bases, EMPTY_TEXT] if minimum == 0 else bases
             case Sequence(parts):
-                return self._split_pair(parts[0], sequence(parts[1:]), owner)
+                return self._split_sequence(parts, owner)
             case _:
                 raise AssertionError("an expression with left corners is one of the above")
 
-    def _split_pair(
-        self, first: Expression, rest: Expression, owner: str
+    def _split_sequence(
+        self, parts: tuple[Expression, ...], owner: str
     ) -> tuple[dict[str, list[Expression]], list[Expression]]:
-        residuals, bases = self._split(first, owner)
-        uses = sum(map(len, residuals.values())) + len(bases)
-        shared = self._share(rest, owner) if uses > 1 else rest
-        residuals = {begin: [sequence((r, shared)) for r in found] for begin, found in residuals.items()}
-        following = [sequence((base, shared)) for base in bases if base != EMPTY_TEXT]
-        if EMPTY_TEXT in bases:
-            more_residuals, more_bases = self._split(rest, owner)
-            for begin, found in more_residuals.items():
-                residuals.setdefault(begin, []).extend(found)
-            following += more_bases
-        return residuals, following
+        """From the right: what each part that may come first, those before it being empty, has after it."""
+        nullable = [is_visibly_nullable(part) for part in parts]
+        first = nullable.index(False) if not all(nullable) else len(parts) - 1
+        residuals: dict[str, list[Expression]] = {}
+        bases: list[Expression] = []
+        after = sequence(parts[first + 1 :])
+        for part in reversed(parts[: first + 1]):
+            part_residuals, part_bases = self._split(part, owner)
+            if sum(map(len, part_residuals.values())) + len(part_bases) > 1:
+                after = self._share(after, owner)
+            for begin, found in part_residuals.items():
+                residuals.setdefault(begin, []).extend(sequence((residual, after)) for residual in found)
+            bases += [sequence((base, after)) for base in part_bases if base != EMPTY_TEXT]
+            after = sequence((part, after))
+        return residuals, [*bases, EMPTY_TEXT] if all(nullable) else bases
 
 
 def _ends_with(expression: Expression, rule: str) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from tokamask.errors import CompileBudgetExceeded
 from tokamask.grammar.automaton import Rows, explore
 from tokamask.grammar.common_alphabet import CommonAlphabet
-from tokamask.grammar.empty_text import RuleTable
+from tokamask.grammar.empty_text import EmptyTextRemoval, RuleTable
 from tokamask.grammar.expression_algebra import choice, optional, references, repeat, sequence
 from tokamask.grammar.language import Language, assemble
 from tokamask.grammar.rules import Choice, Expression, JsonValue, Reference, Repeat, Sequence, Terminal
@@ -46,7 +46,7 @@ def with_regular_parts_joined(rules: Mapping[str, Expression]) -> RuleTable:
     for family in strong_components({name: list(references(expression)) for name, expression in rules.items()}):
         if not joiner.join_family(family):
             for name in family:
-                table[name] = joiner.join(table[name])
+                table[name] = joiner.join(table[name], name)
     return table
 
 
@@ -55,6 +55,8 @@ class _Joiner:
 
     def __init__(self, table: RuleTable) -> None:
         self._table = table
+        # Puts a choice with nullable alternatives into the normal form of this pass.
+        self._keep = EmptyTextRemoval(table, frozenset()).keep
         self._regular: set[str] = set()
         self._terminals: dict[Expression, Expression | None] = {}
         self._wasted = 0
@@ -72,8 +74,8 @@ class _Joiner:
         self._regular |= members
         return True
 
-    def join(self, expression: Expression) -> Expression:
-        """The same language with its regular parts joined."""
+    def join(self, expression: Expression, owner: str) -> Expression:
+        """The same language with its regular parts joined. `owner` is the rule it belongs to."""
         if isinstance(expression, Terminal):
             return expression
         if self._is_regular(expression):
@@ -82,17 +84,17 @@ class _Joiner:
                 return terminal
         match expression:
             case Sequence(parts):
-                return sequence(self._join_list(parts, sequence))
+                return sequence(self._join_list(parts, sequence, owner))
             case Choice(alternatives):
                 # Their order means nothing: the regular ones side by side.
                 grouped = sorted(_with_words_joined(alternatives), key=lambda each: not self._is_regular(each))
-                return choice(self._join_list(self._factored(grouped), choice))
+                return choice(self._join_list(self._factored(grouped, owner), choice, owner))
             case Repeat(part, minimum, maximum):
-                return repeat(self.join(part), minimum, maximum)
+                return repeat(self.join(part, owner), minimum, maximum)
             case _:
                 return expression
 
-    def _factored(self, alternatives: SequenceOf[Expression]) -> list[Expression]:
+    def _factored(self, alternatives: SequenceOf[Expression], owner: str) -> list[Expression]:
         """The alternatives, with what several of them share written once: the same rest after different regular
         beginnings, then the same beginning before different rests."""
         by_rest: dict[Expression, list[Expression]] = {}
@@ -106,25 +108,25 @@ class _Joiner:
             by_rest.setdefault(sequence(parts[regular:]), []).append(sequence(parts[:regular]))
         by_beginning: dict[Expression, list[Expression]] = {}
         for rest, beginnings in by_rest.items():
-            whole = sequence((choice(beginnings), rest))
+            whole = sequence((self._keep(choice(beginnings), owner), rest))
             first, *others = whole.parts if isinstance(whole, Sequence) else (whole,)
             by_beginning.setdefault(first, []).append(sequence(others))
-        factored += [sequence((first, choice(rests))) for first, rests in by_beginning.items()]
+        factored += [sequence((first, self._keep(choice(rests), owner))) for first, rests in by_beginning.items()]
         return factored
 
     def _join_list(
-        self, parts: SequenceOf[Expression], combine: Callable[[Iterable[Expression]], Expression]
+        self, parts: SequenceOf[Expression], combine: Callable[[Iterable[Expression]], Expression], owner: str
     ) -> list[Expression]:
         """The parts with runs of regular ones combined into terminals, as long as these stay small."""
         if len(parts) == 1:
-            return [self.join(parts[0])]
+            return [self.join(parts[0], owner)]
         run = 0
         while run < len(parts) and self._is_regular(parts[run]):
             run += 1
         if run > 1 and (terminal := self._terminal(combine(parts[:run]))) is not None:
-            return [terminal, *self._join_list(parts[run:], combine)] if parts[run:] else [terminal]
+            return [terminal, *self._join_list(parts[run:], combine, owner)] if parts[run:] else [terminal]
         cut = max(run // 2, 1)
-        return [*self._join_list(parts[:cut], combine), *self._join_list(parts[cut:], combine)]
+        return [*self._join_list(parts[:cut], combine, owner), *self._join_list(parts[cut:], combine, owner)]
 
     def _is_regular(self, expression: Expression, family: frozenset[str] = frozenset()) -> bool:
         """Whether `expression` mentions regular rules only, and those in `family` in last position only."""

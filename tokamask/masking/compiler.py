@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tokamask.errors import CompileBudgetExceeded, VocabularyMismatch
-from tokamask.grammar.arena import FULL, grown, new_arena
+from tokamask.grammar.arena import FULL, VISITS, grown, new_arena
 from tokamask.grammar.grammar import Grammar
 from tokamask.grammar.program import Program
 from tokamask.masking import requests
@@ -22,6 +22,7 @@ from tokamask.masking.bitmask import bitmask_words
 from tokamask.masking.disk_cache import DiskCache
 from tokamask.masking.matcher import Matcher
 from tokamask.masking.pieces import PIECES_VERSION, build_pieces
+from tokamask.masking.shortest import Shortest
 from tokamask.masking.vocabulary import Vocabulary
 
 __all__ = ["Budget", "CompiledGrammar", "GrammarCompiler"]
@@ -132,7 +133,10 @@ class CompiledGrammar:
         self._budget = budget
         self._row_words = bitmask_words(vocabulary.size)
         self._lock = threading.Lock()
-        self._book = np.zeros(6, dtype=np.int64)
+        self._shortest_lock = threading.Lock()
+        self._shortest: Shortest | None = None
+        self._costs: npt.NDArray[np.int32] | None = None
+        self._book = np.zeros(requests.BOOK_SLOTS, dtype=np.int64)
         self._book_address = self._book.ctypes.data
         self._write_book(0, program.words)
         self._write_book(2, pieces)
@@ -148,6 +152,26 @@ class CompiledGrammar:
     @property
     def program(self) -> Program:
         return self._program
+
+    @property
+    def visits(self) -> int:
+        """Trie nodes visited so far, for budgets of work."""
+        return int(self._arena[VISITS])
+
+    @property
+    def shortest(self) -> Shortest:
+        """Shortest completions; the grammar is analysed on first use."""
+        if self._shortest is None:
+            with self._shortest_lock:
+                if self._shortest is None:
+                    self._shortest = Shortest(self)
+        return self._shortest
+
+    def provide_costs(self, costs: npt.NDArray[np.int32]) -> None:
+        """Put the array K of `cost_kernels` into the book."""
+        with self._lock:
+            self._costs = costs
+            self._write_book(3, costs)
 
     def matcher(self, stop_token_ids: Iterable[int] | None = None) -> Matcher:
         """A matcher for one request; `stop_token_ids` replaces the vocabulary's own.

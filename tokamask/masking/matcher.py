@@ -29,7 +29,7 @@ class Matcher:
     with the result. Stop tokens are allowed exactly when `is_accepting`; after one only stop tokens are allowed.
     """
 
-    __slots__ = ("_bitmask", "_compiled", "_history", "_row_address", "_row_bytes", "_stop_set", "_stops")
+    __slots__ = ("_bitmask", "_compiled", "_history", "_row_address", "_row_bytes", "_stop_address", "_stop_set", "_stops")
 
     def __init__(self, compiled: CompiledGrammar, stop_token_ids: Iterable[int]) -> None:
         self._compiled = compiled
@@ -38,6 +38,7 @@ class Matcher:
             if not 0 <= token < compiled.vocabulary.size:
                 raise VocabularyMismatch(f"stop token {token} is outside of the vocabulary of {compiled.vocabulary.size}")
         self._stops = np.array(stops, dtype=np.int32)
+        self._stop_address = self._stops.ctypes.data
         self._stop_set = frozenset(stops)
         self._history: _History = (None, compiled.start, 0)
         self._bitmask: npt.NDArray[np.int32] | None = None
@@ -128,6 +129,7 @@ class Matcher:
         twin = object.__new__(Matcher)
         twin._compiled = self._compiled
         twin._stops = self._stops
+        twin._stop_address = self._stop_address
         twin._stop_set = self._stop_set
         twin._history = self._history
         twin._bitmask = None
@@ -160,8 +162,7 @@ class Matcher:
                 bitmask[row, token >> 5] |= np.int32(np.uint32(1 << (token & 31)).astype(np.int32))
             return
         address = self._row_address + row * self._row_bytes
-        stops = self._stops
-        self._compiled.call(requests.fill, configuration, address, stops.ctypes.data, len(stops))
+        self._compiled.call(requests.fill, configuration, address, self._stop_address, len(self._stop_set))
         if tokens_left is not None:
             self._compiled.shortest.restrict(configuration, bitmask[row], tokens_left, self._stops)
 

@@ -1,6 +1,6 @@
 """The calls of a matcher: kernels that take integers only.
 
-A *book* is an int64 array (address and length of P, M and V); its own address is the first argument. Passing integers
+A *book* is an int64 array (address and length of P, M, V and K); its own address is the first argument. Passing integers
 costs 0.1 us a call, passing the arrays would cost three times that. The owner of the book keeps the arrays alive and
 rewrites the book whenever the arena has moved.
 """
@@ -39,29 +39,33 @@ Words = npt.NDArray[np.int32]
 NOT_FORCED = -2
 
 
+BOOK_SLOTS = 8
+
+
 @jit
-def _array(book: int, slot: int) -> Words:
-    page = carray(pointer(book), (6,), np.int64)
+def book_array(book: int, slot: int) -> Words:
+    """The array in a slot of the book: 0 P, 1 M, 2 V, 3 K."""
+    page = carray(pointer(book), (BOOK_SLOTS,), np.int64)
     return carray(pointer(page[2 * slot]), (page[2 * slot + 1],), np.int32)
 
 
 @jit
 def start(book: int, pc: int) -> int:
     """The configuration before the first byte of a text that begins at record `pc`."""
-    return start_configuration(_array(book, 0), _array(book, 1), pc)
+    return start_configuration(book_array(book, 0), book_array(book, 1), pc)
 
 
 @jit
 def is_accepting(book: int, configuration: int) -> int:
-    M = _array(book, 1)
+    M = book_array(book, 1)
     return M[M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS + IS_ACCEPTING]
 
 
 @jit
 def read(book: int, configuration: int, text: int, length: int) -> int:
     """The configuration after `length` bytes at address `text`; 0: they cannot follow; FULL."""
-    P = _array(book, 0)
-    M = _array(book, 1)
+    P = book_array(book, 0)
+    M = book_array(book, 1)
     T = carray(pointer(text), (length,), np.uint8)
     for i in range(length):
         configuration = move(P, M, configuration, int(T[i]))
@@ -73,9 +77,9 @@ def read(book: int, configuration: int, text: int, length: int) -> int:
 @jit
 def accept(book: int, configuration: int, token: int) -> int:
     """The configuration after the text of a token; 0: it cannot follow (or is never text); FULL."""
-    P = _array(book, 0)
-    M = _array(book, 1)
-    V = _array(book, 2)
+    P = book_array(book, 0)
+    M = book_array(book, 1)
+    V = book_array(book, 2)
     begin = V[V[TEXT_START] + token]
     end = V[V[TEXT_START] + token + 1]
     if begin == end:
@@ -90,8 +94,8 @@ def accept(book: int, configuration: int, token: int) -> int:
 @jit
 def forced_byte(book: int, configuration: int) -> int:
     """The only byte that can follow; NOT_FORCED when there are several, or none, or the text may end; FULL."""
-    P = _array(book, 0)
-    M = _array(book, 1)
+    P = book_array(book, 0)
+    M = book_array(book, 1)
     if M[M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS + IS_ACCEPTING]:
         return NOT_FORCED
     buffer = candidate_buffer(M)
@@ -112,8 +116,8 @@ def forced_byte(book: int, configuration: int) -> int:
 @jit
 def is_final(book: int, configuration: int) -> int:
     """Whether the text is complete and nothing can follow."""
-    P = _array(book, 0)
-    M = _array(book, 1)
+    P = book_array(book, 0)
+    M = book_array(book, 1)
     record = M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS
     first = M[LISTS] + M[record + LIST_START]
     return M[record + LIST_LENGTH] == 1 and P[M[M[THREADS] + M[first] * THREAD_WORDS]] == END
@@ -122,9 +126,9 @@ def is_final(book: int, configuration: int) -> int:
 @jit
 def token_may_cross(book: int, configuration: int, tail: int, length: int) -> int:
     """Whether some token begins with the `length` bytes at `tail` and goes on with a byte that may follow them."""
-    P = _array(book, 0)
-    M = _array(book, 1)
-    V = _array(book, 2)
+    P = book_array(book, 0)
+    M = book_array(book, 1)
+    V = book_array(book, 2)
     T = carray(pointer(tail), (length,), np.uint8)
     nodes = V[NODES]
     node = nodes
@@ -146,9 +150,9 @@ def fill(book: int, configuration: int, out: int, stops: int, stop_count: int) -
 
     `stops` is the address of `stop_count` int32 ids that are allowed exactly where the text may end.
     """
-    P = _array(book, 0)
-    M = _array(book, 1)
-    V = _array(book, 2)
+    P = book_array(book, 0)
+    M = book_array(book, 1)
+    V = book_array(book, 2)
     record = M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS
     first = M[LISTS] + M[record + LIST_START]
     last = first + M[record + LIST_LENGTH]
@@ -161,7 +165,7 @@ def fill(book: int, configuration: int, out: int, stops: int, stop_count: int) -
             thread = M[M[OPERATIONS] + M[at] + 2]
     words = V[ROW_WORDS]
     row = carray(pointer(out), (words,), np.int32)
-    page = carray(pointer(book), (6,), np.int64)
+    page = carray(pointer(book), (BOOK_SLOTS,), np.int64)
     empty = True
     for i in range(first, last):
         thread = M[i]

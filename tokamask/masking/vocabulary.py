@@ -115,9 +115,9 @@ class Vocabulary:
         """SHA-256 (hex) of `token_bytes`: equal where two vocabularies spell the same texts with the same ids."""
         import numpy as np
 
-        lengths = np.fromiter((-1 if data is None else len(data) for data in self._token_bytes), "<i4", self.size)
-        digest = hashlib.sha256(lengths.tobytes())
-        digest.update(b"".join([data for data in self._token_bytes if data is not None]))
+        texts = [data or b"" for data in self._token_bytes]  # no text is empty, so these are the ids without
+        digest = hashlib.sha256(np.fromiter(map(len, texts), "<i4", self.size).tobytes())
+        digest.update(b"".join(texts))
         return digest.hexdigest()
 
     def with_stop_tokens(self, stop_token_ids: Iterable[int]) -> Vocabulary:

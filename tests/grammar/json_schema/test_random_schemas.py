@@ -125,25 +125,32 @@ def witnesses(shapes: JsonShapes) -> dict[int, Any]:
     return witness
 
 
+def validity(schema: Any, value: Any) -> bool | None:
+    """The answer of `jsonschema`; None where it runs in circles (the specification leaves such schemas undefined)."""
+    try:
+        return bool(jsonschema.Draft202012Validator(schema).is_valid(value))
+    except RecursionError:
+        return None
+
+
 @settings(max_examples=1_500, deadline=None)
 @given(schemas(), st.lists(VALUES, min_size=5, max_size=12))
 @example({"$defs": {}, "oneOf": [{"required": ["a"]}, {"type": "string"}]}, [{}, {"a": 1}, "a", 1])
 def test_same_answers(schema: dict[str, Any], values: list[Any]) -> None:
-    validator = jsonschema.Draft202012Validator(schema)
     try:
         shapes = read_json_schema(schema, property_order="any").shapes
     except UnsupportedFeature:
         return
     except UnsatisfiableSchema:
-        assert [value for value in values if validator.is_valid(value)] == []
+        assert [value for value in values if validity(schema, value)] == []
         return
     except GrammarError as error:
         assert "refers to itself" in str(error)
         return
     for value in values:
-        assert describes(shapes, value) == validator.is_valid(value), value
+        assert validity(schema, value) in (describes(shapes, value), None), value
     witness = witnesses(shapes)
     for shape in shapes.nodes[shapes.root]:
         for value in variants(shape, witness):
             assert describes(shapes, value)
-            assert validator.is_valid(value), value
+            assert validity(schema, value) is not False, value

@@ -30,7 +30,7 @@ __all__ = ["lexeme_language"]
 NODE_LIMIT = 20_000
 STATE_LIMIT = 20_000
 # Places moved over one byte column, in all: bounds the work of long lists of places.
-WORK_LIMIT = 5_000_000
+WORK_LIMIT = 2_000_000
 
 ACCEPT = 0
 """The node after the whole pattern."""
@@ -238,6 +238,7 @@ class _Simulation:
             assert isinstance(read, _Read), "only these move"
             if self._alphabet.accepting[read.language][place]:
                 entered = self._enter(read.following, trackers)
+                self._work += len(entered)
                 settled.update(dict.fromkeys(entered))
                 if ACCEPTED in entered:
                     break

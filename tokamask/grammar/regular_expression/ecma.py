@@ -142,7 +142,14 @@ class EcmaReader(Reader):
         return self.take("]")
 
     def class_as_range_end(self, place: int) -> None:
-        """Annex B reads the hyphen as itself: [\\w-.] is in wide use."""
+        """Annex B reads the hyphen as itself: [\\w-.] is in wide use. Not so where it would be a set operation."""
+        if "--" in self.source[place : self.offset]:
+            self.refuse("a difference of classes", place)
+
+    def class_item(self, start: int) -> int | CodePoints:
+        if self.source.startswith(("&&[", "&&\\"), self.offset):
+            self.refuse("an intersection of classes", self.offset)
+        return super().class_item(start)
 
     def group(self, start: int) -> Node:
         if self.take("?="):

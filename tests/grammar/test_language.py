@@ -1,0 +1,243 @@
+"""The algebra of languages against plain sets of byte strings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tokamask.errors import CompileBudgetExceeded
+from tokamask.grammar.language import (
+    Language,
+    any_text,
+    assemble,
+    complement_in_text,
+    difference,
+    empty,
+    equivalent,
+    intersection,
+    is_finite,
+    lengths,
+    shortest,
+    union,
+    until,
+    with_length,
+)
+
+# Short texts over two letters and a character of two bytes, one of which is also half of another.
+ALPHABET = (b"a", b"b", b"\xc3\xa9", b"\xc3")
+TEXTS = [b"".join(letters) for count in range(5) for letters in product(ALPHABET, repeat=count)]
+WORDS = st.lists(st.sampled_from(TEXTS), max_size=12)
+BYTE_CLASS = bytes({ord("a"): 0, ord("b"): 1, 0xC3: 2, 0xA9: 3}.get(byte, 4) for byte in range(256))
+
+
+@st.composite
+def languages(draw: st.DrawFn) -> Language:
+    """Any automaton of up to six states over the bytes of the alphabet."""
+    size = draw(st.integers(1, 6))
+    targets = st.integers(-1, size - 1)
+    rows = [[*(draw(targets) for _ in range(4)), -1] for _ in range(size)]
+    return assemble(BYTE_CLASS, rows, [draw(st.booleans()) for _ in range(size)])
+
+
+def members(language: Language) -> set[bytes]:
+    return {text for text in TEXTS if language.matches(text)}
+
+
+def assert_trimmed_and_canonical(language: Language) -> None:
+    """No dead end, no state twice, columns distinct and in byte order, states numbered breadth first."""
+    assert language.byte_class.dtype == np.uint8
+    assert language.transitions.dtype == np.int32
+    assert language.accepting.dtype == np.bool_
+    if language.is_empty:
+        return
+    rows = language.transitions.tolist()
+    found = [0]
+    for state in found:
+        found.extend(target for target in dict.fromkeys(rows[state]) if target >= 0 and target not in found)
+    assert found == list(range(len(rows)))
+    alive = {state for state, accepts in enumerate(language.accepting.tolist()) if accepts}
+    for _ in rows:
+        alive |= {state for state, row in enumerate(rows) if alive & set(row)}
+    assert alive == set(found)
+    assert list(dict.fromkeys(language.byte_class.tolist())) == list(range(len(rows[0])))
+    assert len(set(zip(*rows, strict=True))) == len(rows[0])
+    # Refine by what can follow, one symbol at a time: in a minimal automaton all states come apart.
+    block = language.accepting.tolist()
+    for _ in rows:
+        block = [(block[state], *(t >= 0 and block[t] for t in row)) for state, row in enumerate(rows)]
+        names = {signature: number for number, signature in enumerate(dict.fromkeys(block))}
+        block = [names[signature] for signature in block]
+    assert len(set(block)) == len(rows)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(WORDS)
+def test_words_are_exactly_the_words(words: list[bytes]) -> None:
+    language = Language.words(words)
+    assert members(language) == set(words)
+    assert_trimmed_and_canonical(language)
+    assert Language.words(words[::-1] + words) is language
+
+
+@pytest.mark.parametrize("words", [[b""], [b"", b"a"], [b"ab", b"abc", b"b"], [bytes(range(256))], [b"\x00", b"\xff"]])
+def test_words_at_the_edges(words: list[bytes]) -> None:
+    language = Language.words(words)
+    assert all(language.matches(word) for word in words)
+    assert language.matches(b"") == (b"" in words)
+    assert not language.matches(words[0] + b"!")
+    assert_trimmed_and_canonical(language)
+
+
+def test_thousands_of_words() -> None:
+    words = [f"{number * 7919 % 100_003:x}-{number % 13}".encode() for number in range(5_383)]
+    language = Language.words(words)
+    assert all(map(language.matches, words))
+    assert not any(language.matches(word + b"0") for word in words)
+    assert not any(language.matches(word[:-1]) for word in words)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(languages(), languages())
+@pytest.mark.parametrize(
+    ("of_languages", "of_sets"),
+    [
+        (intersection, set.intersection),
+        (union, set.union),
+        (difference, set.difference),
+    ],
+)
+def test_set_algebra(
+    of_languages: Callable[[Language, Language], Language],
+    of_sets: Callable[[set[bytes], set[bytes]], set[bytes]],
+    a: Language,
+    b: Language,
+) -> None:
+    result = of_languages(a, b)
+    assert members(result) == of_sets(members(a), members(b))
+    assert_trimmed_and_canonical(result)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(languages(), languages())
+def test_equal_languages_are_equal_arrays(a: Language, b: Language) -> None:
+    one = union(difference(a, b), intersection(a, b))
+    assert equivalent(one, a)
+    assert np.array_equal(one.byte_class, a.byte_class)
+    assert np.array_equal(one.transitions, a.transitions)
+    # Six states against six: languages that agree on all texts of the product's size are equal, shorter ones often.
+    assert equivalent(a, b) == (difference(a, b).is_empty and difference(b, a).is_empty)
+    if members(a) != members(b):
+        assert not equivalent(a, b)
+
+
+def test_arrays_that_differ_may_still_be_equivalent() -> None:
+    twice = Language(
+        np.zeros(256, np.uint8), np.array([[1], [0]], np.int32), np.array([True, True])
+    )
+    assert equivalent(twice, assemble(bytes(256), [[0]], [True]))
+
+
+def decodes(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("length", [1, 2])
+def test_any_text_is_utf8_for_all_short_strings(length: int) -> None:
+    accepted = any_text()
+    for letters in product(range(256), repeat=length):
+        assert accepted.matches(bytes(letters)) == decodes(bytes(letters))
+
+
+@settings(max_examples=2_000, deadline=None, derandomize=True)
+@given(st.lists(st.sampled_from([0x24, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC,
+                                 0xED, 0xEE, 0xEF, 0xF0, 0xF1, 0xF3, 0xF4, 0xF5, 0xFF]), max_size=5).map(bytes))  # fmt: skip
+def test_any_text_is_utf8_at_the_borders_of_its_ranges(text: bytes) -> None:
+    assert any_text().matches(text) == decodes(text)
+
+
+def test_complement_stays_within_text() -> None:
+    language = complement_in_text(Language.words([b"a", b"ab", b"\xc3\xa9"]))
+    assert members(language) == {text for text in TEXTS if decodes(text)} - {b"a", b"ab", b"\xc3\xa9"}
+    assert complement_in_text(any_text()).is_empty
+    assert equivalent(complement_in_text(empty()), any_text())
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(languages(), st.integers(0, 4), st.one_of(st.none(), st.integers(0, 4)))
+def test_length_counts_code_points(language: Language, minimum: int, maximum: int | None) -> None:
+    text_only = intersection(language, any_text())
+    result = with_length(text_only, minimum, maximum)
+    assert members(result) == {
+        text
+        for text in members(text_only)
+        if minimum <= len(text.decode()) and (maximum is None or len(text.decode()) <= maximum)
+    }
+    assert_trimmed_and_canonical(result)
+
+
+def test_length_bounds_that_hold_anyway_cost_nothing() -> None:
+    language = Language.words([b"a", b"bcd"])
+    assert with_length(language, 1, 1_000_000) is language
+    assert with_length(any_text(), 0, None) is any_text()
+
+
+def test_length_beyond_the_budget_is_refused() -> None:
+    with pytest.raises(CompileBudgetExceeded, match="more than 100000 states"):
+        with_length(any_text(), 0, 1_000_000)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(languages())
+def test_lengths_and_finiteness(language: Language) -> None:
+    text_only = intersection(language, any_text())
+    if text_only.is_empty:
+        assert lengths(text_only) == (0, 0)
+        return
+    least, greatest = lengths(text_only)
+    assert least == len(shortest(intersection(text_only, with_length(any_text(), least, least))).decode())
+    assert with_length(text_only, 0, least - 1).is_empty
+    assert is_finite(text_only) == (greatest is not None)
+    if greatest is None:
+        # A text with more characters than the automaton has states goes round a loop.
+        assert not with_length(text_only, len(text_only.accepting) + 1, None).is_empty
+    else:
+        assert not with_length(text_only, greatest, greatest).is_empty
+        assert with_length(text_only, greatest + 1, None).is_empty
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(languages())
+def test_shortest_is_first_of_the_shortest(language: Language) -> None:
+    found = members(language)
+    if language.is_empty:
+        with pytest.raises(ValueError, match="empty"):
+            shortest(language)
+    elif found:
+        assert shortest(language) == min(found, key=lambda text: (len(text), text))
+    else:
+        assert language.matches(shortest(language))
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    st.lists(st.sampled_from(b"ab\xff"), max_size=5).map(bytes),
+    st.lists(st.sampled_from(b"ab\xff"), max_size=12).map(bytes),
+)
+def test_until_ends_with_the_first_marker(marker: bytes, text: bytes) -> None:
+    first_end = text.find(marker) + len(marker)
+    assert until(marker).matches(text) == (marker in text and first_end == len(text))
+    assert_trimmed_and_canonical(until(marker))
+
+
+def test_arrays_are_read_only() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        any_text().transitions[0, 0] = 1

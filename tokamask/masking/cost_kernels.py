@@ -1,0 +1,474 @@
+"""How far a configuration is from the end: the fewest one-byte tokens that complete the text.
+
+This is an upper bound on the tokens needed, exact for a vocabulary of single bytes, and it is cheap: it is found once
+for every record of a program and every state of its automata (a least fixpoint, as in Knuth 1977, "A generalization of
+Dijkstra's algorithm"), and summed along the stack.
+
+The array K runs parallel to the program P: K[pc] is the cost from entering a record to leaving its frame, K[row] of an
+automaton's state row the cost to acceptance, K[row + 1] the same inside a JSON string, where some characters take
+an escape. After the program's words come 256 more: the cost of each byte, 1 where a token of that byte alone exists.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tokamask.grammar.arena import (
+    CONFIGURATION_WORDS,
+    CONFIGURATIONS,
+    FRAMES,
+    FULL,
+    LISTS,
+    OVERFLOW,
+    THREAD_WORDS,
+    THREADS,
+    WALK,
+    WALK_CAPACITY,
+    WALK_FULL,
+)
+from tokamask.grammar.configurations import COST, LIST_LENGTH, LIST_START, frame_has
+from tokamask.grammar.jit import jit
+from tokamask.grammar.name_table import OFF, code_point_at, complete_name, declared_index, name_byte, next_candidate
+from tokamask.grammar.program import (
+    ACCEPTING,
+    ARRAY_AFTER,
+    ARRAY_MINIMUM,
+    ARRAY_NEXT,
+    ARRAY_OPEN,
+    ARRAY_SATURATION,
+    ARRAY_WHITESPACE,
+    AUTOMATON_CLASS_BYTES,
+    AUTOMATON_CLASS_START,
+    AUTOMATON_CLASSES,
+    AUTOMATON_ROWS,
+    AUTOMATON_STATES,
+    CALL,
+    CHOICE,
+    DEPTH_BITS,
+    END,
+    LEXEME,
+    LOOP,
+    NAME_WORDS,
+    OBJECT_AFTER,
+    OBJECT_COLON,
+    OBJECT_COUNT,
+    OBJECT_FRAME_WORDS,
+    OBJECT_KEY,
+    OBJECT_NAMES,
+    OBJECT_NEXT,
+    OBJECT_NEXT_REQUIRED,
+    OBJECT_OPEN,
+    OBJECT_PROPERTIES,
+    OBJECT_VALUE,
+    OBJECT_WHITESPACE,
+    RETURN,
+    STRING,
+    VALUE,
+)
+from tokamask.grammar.string_body import (
+    BODY_STATES,
+    COMPLETE,
+    ESCAPE,
+    HEX_1D,
+    NORMAL,
+    advance_escape,
+    escape_high,
+    escape_low,
+    is_escape_state,
+    utf8_length,
+)
+from tokamask.grammar.threads import automaton_move, automaton_read, item_value, may_add, may_declare, property_value
+
+Words = npt.NDArray[np.int32]
+
+NEVER = 1 << 28
+MISSING_BYTE = 1 << 16  # the cost of a byte that no token spells alone
+
+
+def _distances_to_normal() -> npt.NDArray[np.int32]:
+    """Bytes from each body state to the end of its character."""
+    from tokamask.grammar.string_body import BODY
+
+    distance = np.full(BODY_STATES, 99, dtype=np.int32)
+    distance[NORMAL] = 0
+    for _ in range(BODY_STATES):
+        for state in range(1, BODY_STATES):
+            targets = BODY[state][BODY[state] >= 0]
+            distance[state] = min(distance[state], 1 + distance[targets].min())
+    return distance
+
+
+TO_NORMAL = _distances_to_normal()
+
+
+@jit
+def _sum(a: int, b: int) -> int:
+    return min(NEVER, a + b)
+
+
+@jit
+def state_row(P: Words, block: int, state: int) -> int:
+    return block + P[block + AUTOMATON_ROWS] + state * (P[block + AUTOMATON_CLASSES] + 1)
+
+
+@jit
+def _byte_cost(P: Words, K: Words, byte: int) -> int:
+    return K[len(P) + byte]
+
+
+@jit
+def _string_byte_cost(P: Words, K: Words, byte: int) -> int:
+    """The cost of one byte of decoded text inside a JSON string."""
+    if byte == 0x22 or byte == 0x5C or 8 <= byte <= 13 and byte != 11:
+        return _sum(_byte_cost(P, K, 0x5C), 1)
+    if byte < 0x20:
+        return 6
+    return _byte_cost(P, K, byte)
+
+
+@jit
+def _analyse_automaton(P: Words, K: Words, block: int) -> None:
+    """Relax the cost of every state until nothing changes; K[block] remembers that it was done."""
+    if K[block] == 0:
+        return
+    K[block] = 0
+    states = P[block + AUTOMATON_STATES]
+    classes = P[block + AUTOMATON_CLASSES]
+    starts = block + P[block + AUTOMATON_CLASS_START]
+    members = block + P[block + AUTOMATON_CLASS_BYTES]
+    for inside in range(2):
+        # The cheapest byte of each class, kept beside the class table.
+        for c in range(classes):
+            cheapest = NEVER
+            for i in range(P[starts + c], P[starts + c + 1]):
+                byte = P[members + i]
+                cheapest = min(cheapest, _string_byte_cost(P, K, byte) if inside else _byte_cost(P, K, byte))
+            K[starts + c] = cheapest
+        changed = True
+        while changed:
+            changed = False
+            for state in range(states - 1, -1, -1):
+                row = state_row(P, block, state)
+                best = K[row + inside]
+                if P[row] & ACCEPTING:
+                    best = 0
+                for c in range(classes):
+                    target = P[row + 1 + c]
+                    if target >= 0:
+                        best = min(best, _sum(K[starts + c], K[state_row(P, block, target) + inside]))
+                if best < K[row + inside]:
+                    K[row + inside] = best
+                    changed = True
+
+
+@jit
+def _name_cost(P: Words, K: Words, names: int, entry: int, depth: int) -> int:
+    """The rest of a name from byte `depth` (a character boundary), its closing quote and the colon."""
+    total = 2
+    length = P[names + 2 + entry * NAME_WORDS + 1]
+    while depth < length:
+        code_point = code_point_at(P, names, entry, depth)
+        size = utf8_length(code_point)
+        raw = 0
+        for i in range(size):
+            raw += _string_byte_cost(P, K, name_byte(P, names, entry, depth + i))
+        total = _sum(total, min(raw, 6 if code_point < 0x10000 else 12))
+        depth += size
+    return total
+
+
+@jit
+def _analyse_object(P: Words, K: Words, pc: int) -> int:
+    """Cost of an object after its `{`; also, for schema order, K[next required + p]: from after a value at position p."""
+    count = P[pc + OBJECT_COUNT]
+    names = P[pc + OBJECT_NAMES]
+    for entry in range(P[names]):
+        at = pc + OBJECT_PROPERTIES + 2 * declared_index(P, names, entry)
+        if K[at] == NEVER:
+            K[at] = 1 + _name_cost(P, K, names, entry, 0)  # with the opening quote
+    column = P[pc + OBJECT_NEXT_REQUIRED]
+    total = 1
+    K[column + count] = 1
+    K[column + count + 1] = 1
+    for index in range(count - 1, -1, -1):
+        at = pc + OBJECT_PROPERTIES + 2 * index
+        if P[at + 1]:
+            total = _sum(total, _sum(1 + K[at], K[P[at]]))
+        K[column + index] = total
+    return total if total == 1 or total == NEVER else total - 1
+
+
+@jit
+def _analyse_record(P: Words, K: Words, pc: int) -> int:
+    operation = P[pc]
+    if operation == END or operation == RETURN:
+        return 0
+    if operation == CALL:
+        return _sum(K[P[pc + 1]], K[P[pc + 2]])
+    if operation == CHOICE:
+        best = NEVER
+        for i in range(P[pc + 1]):
+            best = min(best, K[P[pc + 2 + i]])
+        return best
+    if operation == LOOP:
+        if P[pc + 2] == 0:
+            return 0
+        return min(NEVER, P[pc + 2] * K[P[pc + 1]])
+    if operation == LEXEME:
+        _analyse_automaton(P, K, P[pc + 1])
+        return _sum(K[state_row(P, P[pc + 1], 0)], K[P[pc + 2]])
+    if operation == VALUE:
+        best = NEVER
+        for i in range(P[pc + 1]):
+            alternative = P[pc + 2 + i]
+            best = min(best, _sum(K[alternative], 0 if P[alternative] == LEXEME else 1))
+        return best
+    if operation == STRING:
+        if P[pc + 3] == 0:
+            return P[pc + 1] + 1
+        _analyse_automaton(P, K, P[pc + 3])
+        return _sum(K[state_row(P, P[pc + 3], 0) + 1], 1)
+    if operation == ARRAY_OPEN:
+        _analyse_automaton(P, K, P[pc + ARRAY_WHITESPACE])
+        total = _items_cost(P, K, pc, 0)
+        return total if P[pc + ARRAY_MINIMUM] == 0 or total == NEVER else total - 1
+    if operation == OBJECT_OPEN:
+        _analyse_automaton(P, K, P[pc + OBJECT_WHITESPACE])
+        return _analyse_object(P, K, pc)
+    return NEVER
+
+
+@jit
+def _items_cost(P: Words, K: Words, record: int, data: int) -> int:
+    """From after an item, with `data` items counted, to the end of the array."""
+    total = 1
+    for index in range(data, P[record + ARRAY_MINIMUM]):
+        total = _sum(total, 1 + K[item_value(P, record, index)])
+    return total
+
+
+@jit
+def analyse(P: Words, K: Words, records: Words) -> None:
+    """Fill K; its last 256 words must hold the byte costs, everything else NEVER."""
+    changed = True
+    while changed:
+        changed = False
+        # Children mostly come after their parents, so backwards is nearly bottom up.
+        for i in range(len(records) - 1, -1, -1):
+            pc = records[i]
+            cost = _analyse_record(P, K, pc)
+            if cost < K[pc]:
+                K[pc] = cost
+                changed = True
+
+
+# Costs of threads: from where they stand to the end of their frame.
+
+
+@jit
+def _blank_cost(P: Words, K: Words, block: int, state: int) -> int:
+    return K[state_row(P, block, state)]
+
+
+@jit
+def _after_value(P: Words, M: Words, K: Words, record: int, data: int) -> int:
+    """Cost of an object from after a value."""
+    if P[record + OBJECT_FRAME_WORDS] == 0:
+        return K[P[record + OBJECT_NEXT_REQUIRED] + data]
+    total = 1
+    if M[M[FRAMES] + data + 1] > 0:
+        for index in range(P[record + OBJECT_COUNT]):
+            at = record + OBJECT_PROPERTIES + 2 * index
+            if P[at + 1] and not frame_has(M, data, index):
+                total = _sum(total, _sum(1 + K[at], K[P[at]]))
+    return total
+
+
+@jit
+def _rest_after_name(P: Words, M: Words, K: Words, record: int, data: int, index: int) -> int:
+    """Cost of the value of declared property `index` and what the object needs after it, while at `data`."""
+    value = K[property_value(P, record, index)]
+    count = P[record + OBJECT_COUNT]
+    if P[record + OBJECT_FRAME_WORDS] == 0:
+        return _sum(value, K[P[record + OBJECT_NEXT_REQUIRED] + index + 1])
+    total = _after_value(P, M, K, record, data)
+    if index < count and P[record + OBJECT_PROPERTIES + 2 * index + 1]:
+        at = record + OBJECT_PROPERTIES + 2 * index
+        total -= _sum(1 + K[at], K[P[at]])
+    return _sum(value, total)
+
+
+@jit
+def _key_cost(P: Words, M: Words, K: Words, record: int, data: int, place: int, packed: int) -> int:
+    """From inside a key (after its opening quote) to the end of the object."""
+    names = P[record + OBJECT_NAMES]
+    state = packed & 255
+    best = NEVER
+    if may_add(P, M, record, data):
+        extra = TO_NORMAL[state] + 2 + _rest_after_name(P, M, K, record, data, P[record + OBJECT_COUNT])
+        if place != OFF and (state != NORMAL or complete_name(P, names, place) >= 0):
+            extra += 1  # the name may be a declared one: one more character tells it apart
+        best = min(NEVER, extra)
+    if place == OFF:
+        return best
+    depth = place & ((1 << DEPTH_BITS) - 1)
+    entry = place >> DEPTH_BITS
+    while entry < P[names]:
+        index = declared_index(P, names, entry)
+        if may_declare(P, M, record, data, index):
+            rest = NEVER
+            if not is_escape_state(state):
+                # Inside a raw character the name's own bytes go on; a boundary is not needed to add them up.
+                rest = _tail_cost(P, K, names, entry, depth, TO_NORMAL[state])
+            else:
+                code_point = code_point_at(P, names, entry, depth)
+                fits = escape_low(packed) <= code_point <= escape_high(packed)
+                if fits or (state == HEX_1D and code_point >= 0x10000):
+                    bytes_left = TO_NORMAL[state]
+                    if state == ESCAPE:
+                        bytes_left = 5 if code_point < 0x10000 else 11
+                    elif state == HEX_1D and code_point >= 0x10000:
+                        bytes_left = 9
+                    elif state <= HEX_1D and code_point >= 0x10000:
+                        bytes_left += 6
+                    rest = bytes_left + _name_cost(P, K, names, entry, depth + utf8_length(code_point))
+            best = min(best, _sum(rest, _rest_after_name(P, M, K, record, data, index)))
+        entry = next_candidate(P, names, entry, depth)
+    return best
+
+
+@jit
+def _tail_cost(P: Words, K: Words, names: int, entry: int, depth: int, tail: int) -> int:
+    total = 0
+    for i in range(tail):
+        total = _sum(total, _byte_cost(P, K, name_byte(P, names, entry, depth + i)))
+    return _sum(total, _name_cost(P, K, names, entry, depth + tail))
+
+
+@jit
+def _next_key_cost(P: Words, M: Words, K: Words, record: int, data: int) -> int:
+    """From where a key must come (after a comma) to the end of the object."""
+    return _sum(1, _key_cost(P, M, K, record, data, 0, NORMAL))
+
+
+@jit
+def _least_escaped(P: Words, K: Words, block: int, state: int, low: int, high: int) -> int:
+    """The least cost inside a string behind any code point of low..high that the automaton can read."""
+    best = NEVER
+    while low <= high:
+        length = utf8_length(low)
+        if 0xD800 <= low <= 0xDFFF:
+            low = 0xE000
+            continue
+        lead = low >> (6 * (length - 1)) if length > 1 else low
+        if length > 1:
+            lead |= 0xF00 >> length & 0xFF
+        if automaton_move(P, block, state, lead) < 0:
+            low = (low | ((1 << (6 * (length - 1))) - 1)) + 1
+            continue
+        target = automaton_read(P, block, state, low)
+        if target >= 0:
+            best = min(best, K[state_row(P, block, target) + 1])
+        low += 1
+    return best
+
+
+@jit
+def _string_cost(P: Words, K: Words, pc: int, data: int, lexeme: int, packed: int) -> int:
+    block = P[pc + 3]
+    state = packed & 255
+    if block == 0:
+        return TO_NORMAL[state] + max(0, P[pc + 1] - data) + 1
+    if not is_escape_state(state):
+        # Inside a raw character the automaton's own path counts its remaining bytes.
+        return _sum(K[state_row(P, block, lexeme) + 1], 1)
+    best = _sum(TO_NORMAL[state], _least_escaped(P, K, block, lexeme, escape_low(packed), escape_high(packed)))
+    if state == ESCAPE:
+        best = _sum(best, 4)  # \uXXXX, unless a short escape does
+        for byte in (0x22, 0x5C, 0x2F, 0x62, 0x66, 0x6E, 0x72, 0x74):
+            after = advance_escape(packed, byte)
+            if after & 255 == COMPLETE:
+                target = automaton_read(P, block, lexeme, after >> 8)
+                if target >= 0:
+                    best = min(best, _sum(1, K[state_row(P, block, target) + 1]))
+    elif state == HEX_1D:
+        best = min(best, _sum(9, _least_escaped(P, K, block, lexeme, 0x10000, 0x10FFFF)))
+    return _sum(best, 1)
+
+
+@jit
+def thread_cost(P: Words, M: Words, K: Words, pc: int, data: int, lexeme: int, escape: int) -> int:
+    operation = P[pc]
+    if operation == LEXEME:
+        return _sum(K[state_row(P, P[pc + 1], lexeme)], K[P[pc + 2]])
+    if operation == LOOP:
+        missing = max(0, P[pc + 2] - data)
+        return min(NEVER, missing * K[P[pc + 1]]) if missing else 0
+    if operation < STRING:
+        return K[pc]
+    if operation == STRING:
+        return _string_cost(P, K, pc, data, lexeme, escape)
+    if operation == OBJECT_KEY:
+        return _key_cost(P, M, K, pc - (OBJECT_KEY - OBJECT_OPEN), data, lexeme, escape)
+    if operation >= OBJECT_OPEN:
+        record = pc - (operation - OBJECT_OPEN)
+        blank = _blank_cost(P, K, P[record + OBJECT_WHITESPACE], lexeme)
+        if operation == OBJECT_COLON or operation == OBJECT_VALUE:
+            rest = _sum(K[property_value(P, record, escape)], _after_value(P, M, K, record, data))
+            return _sum(blank, _sum(rest, 1 if operation == OBJECT_COLON else 0))
+        if operation == OBJECT_AFTER:
+            return _sum(blank, _after_value(P, M, K, record, data))
+        if operation == OBJECT_NEXT:
+            return _sum(blank, _next_key_cost(P, M, K, record, data))
+        total = _after_value(P, M, K, record, data)
+        return _sum(blank, total if total == 1 else total - 1)
+    record = pc - (operation - ARRAY_OPEN)
+    blank = _blank_cost(P, K, P[record + ARRAY_WHITESPACE], lexeme)
+    if operation == ARRAY_AFTER:
+        return _sum(blank, _items_cost(P, K, record, data))
+    if operation == ARRAY_NEXT:
+        counted = min(data + 1, P[record + ARRAY_SATURATION])
+        return _sum(blank, _sum(K[item_value(P, record, data)], _items_cost(P, K, record, counted)))
+    total = _items_cost(P, K, record, data)
+    return _sum(blank, total if P[record + ARRAY_MINIMUM] == 0 else total - 1)
+
+
+@jit
+def configuration_cost(P: Words, M: Words, K: Words, configuration: int) -> int:
+    """The least cost over its threads, each with what its return place needs; FULL when the arena must grow.
+
+    Remembered with the configuration.
+    """
+    record = M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS
+    if M[record + COST] >= 0:
+        return M[record + COST]
+    # Return places are older than what returns to them, so this ends; an explicit stack, for the nesting may be deep.
+    top = 0
+    M[M[WALK]] = configuration
+    while top >= 0:
+        current = M[M[WALK] + top]
+        record = M[CONFIGURATIONS] + current * CONFIGURATION_WORDS
+        start = M[LISTS] + M[record + LIST_START]
+        best = NEVER
+        missing = 0
+        for i in range(start, start + M[record + LIST_LENGTH]):
+            t = M[THREADS] + M[i] * THREAD_WORDS
+            ret = M[t + 4]
+            after = 0
+            if ret:
+                after = M[M[CONFIGURATIONS] + ret * CONFIGURATION_WORDS + COST]
+                if after < 0:
+                    missing = ret
+                    break
+            best = min(best, _sum(after, thread_cost(P, M, K, M[t], M[t + 1], M[t + 2], M[t + 3])))
+        if missing:
+            top += 1
+            if top == M[WALK_CAPACITY]:
+                M[OVERFLOW] = WALK_FULL
+                return FULL
+            M[M[WALK] + top] = missing
+        else:
+            M[record + COST] = best
+            top -= 1
+    return M[M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS + COST]
