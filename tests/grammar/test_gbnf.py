@@ -119,14 +119,14 @@ def test_agrees_with_lark(grammar: str, twin: str) -> None:
     rules = read_gbnf(grammar)
     parser = Lark(twin, parser="earley", lexer="dynamic_complete")
     generator = random.Random(1)
-    samples = [sampled(rules, generator, 15) for _ in range(60)]
+    samples = [sampled(rules, generator, 10) for _ in range(40)]
     alphabet = "".join(sorted(set("".join(samples))))
     compared = 0
-    for text in [*samples, *(mutated(sample, alphabet, generator) for sample in samples for _ in range(4))]:
-        if len(text) <= 60:
+    for text in [*samples, *(mutated(sample, alphabet, generator) for sample in samples for _ in range(3))]:
+        if len(text) <= 30:
             compared += 1
             assert accepts(rules, text.encode()) == parses(parser, text), text
-    assert compared > 50
+    assert compared > 30
 
 
 def test_regular_grammars_are_one_terminal() -> None:

@@ -32,6 +32,8 @@ from tokamask.grammar.language import (
 ALPHABET = (b"a", b"b", b"\xc3\xa9", b"\xc3")
 TEXTS = [b"".join(letters) for count in range(5) for letters in product(ALPHABET, repeat=count)]
 WORDS = st.lists(st.sampled_from(TEXTS), max_size=12)
+# First and last bytes of the ranges that RFC 3629 tells apart.
+BORDERS = bytes.fromhex("24 7f 80 8f 90 9f a0 bf c1 c2 df e0 e1 ec ed ee ef f0 f1 f3 f4 f5 ff")
 BYTE_CLASS = bytes({ord("a"): 0, ord("b"): 1, 0xC3: 2, 0xA9: 3}.get(byte, 4) for byte in range(256))
 
 
@@ -69,13 +71,13 @@ def assert_trimmed_and_canonical(language: Language) -> None:
     # Refine by what can follow, one symbol at a time: in a minimal automaton all states come apart.
     block = language.accepting.tolist()
     for _ in rows:
-        block = [(block[state], *(t >= 0 and block[t] for t in row)) for state, row in enumerate(rows)]
+        block = [(block[state], *(block[t] if t >= 0 else -1 for t in row)) for state, row in enumerate(rows)]
         names = {signature: number for number, signature in enumerate(dict.fromkeys(block))}
         block = [names[signature] for signature in block]
     assert len(set(block)) == len(rows)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(WORDS)
 def test_words_are_exactly_the_words(words: list[bytes]) -> None:
     language = Language.words(words)
@@ -101,7 +103,7 @@ def test_thousands_of_words() -> None:
     assert not any(language.matches(word[:-1]) for word in words)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(languages(), languages())
 @pytest.mark.parametrize(
     ("of_languages", "of_sets"),
@@ -136,9 +138,7 @@ def test_equal_languages_are_equal_arrays(a: Language, b: Language) -> None:
 
 
 def test_arrays_that_differ_may_still_be_equivalent() -> None:
-    twice = Language(
-        np.zeros(256, np.uint8), np.array([[1], [0]], np.int32), np.array([True, True])
-    )
+    twice = Language(np.zeros(256, np.uint8), np.array([[1], [0]], np.int32), np.array([True, True]))
     assert equivalent(twice, assemble(bytes(256), [[0]], [True]))
 
 
@@ -158,8 +158,7 @@ def test_any_text_is_utf8_for_all_short_strings(length: int) -> None:
 
 
 @settings(max_examples=2_000, deadline=None, derandomize=True)
-@given(st.lists(st.sampled_from([0x24, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC,
-                                 0xED, 0xEE, 0xEF, 0xF0, 0xF1, 0xF3, 0xF4, 0xF5, 0xFF]), max_size=5).map(bytes))  # fmt: skip
+@given(st.lists(st.sampled_from(BORDERS), max_size=5).map(bytes))
 def test_any_text_is_utf8_at_the_borders_of_its_ranges(text: bytes) -> None:
     assert any_text().matches(text) == decodes(text)
 
@@ -171,7 +170,7 @@ def test_complement_stays_within_text() -> None:
     assert equivalent(complement_in_text(empty()), any_text())
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(languages(), st.integers(0, 4), st.one_of(st.none(), st.integers(0, 4)))
 def test_length_counts_code_points(language: Language, minimum: int, maximum: int | None) -> None:
     text_only = intersection(language, any_text())
@@ -195,7 +194,7 @@ def test_length_beyond_the_budget_is_refused() -> None:
         with_length(any_text(), 0, 1_000_000)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(languages())
 def test_lengths_and_finiteness(language: Language) -> None:
     text_only = intersection(language, any_text())
@@ -214,7 +213,7 @@ def test_lengths_and_finiteness(language: Language) -> None:
         assert with_length(text_only, greatest + 1, None).is_empty
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(languages())
 def test_shortest_is_first_of_the_shortest(language: Language) -> None:
     found = members(language)

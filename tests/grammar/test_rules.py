@@ -137,7 +137,7 @@ EXPRESSIONS = st.recursive(
 GRAMMARS = st.fixed_dictionaries(dict.fromkeys(NAMES, EXPRESSIONS))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(GRAMMARS)
 @example({"S": seq("S", "S"), "A": seq("a"), "B": seq("a"), "C": seq("a")})
 @example({"S": either(seq("S", "S"), "a", ""), "A": seq("a"), "B": seq("a"), "C": seq("a")})
@@ -208,8 +208,8 @@ def test_useless_rules_go_away() -> None:
 
 
 def test_long_chains_of_rules_are_no_recursion_in_python() -> None:
-    chain = {f"R{i}": either(seq("a", Reference(f"R{i + 1}"), "b"), "c") for i in range(5_000)}
-    rules = normalise({**chain, "R5000": WORDS["c"], "S": Reference("R0")}, "S")
+    chain = {f"R{i}": either(seq("a", Reference(f"R{i + 1}"), "b"), "c") for i in range(2_000)}
+    rules = normalise({**chain, "R2000": WORDS["c"], "S": Reference("R0")}, "S")
     assert reference_ends(rules, b"aacbb") == {5}
 
 
@@ -230,7 +230,7 @@ def test_optional_parts_do_not_multiply(count: int) -> None:
     assert written < 40 * count
 
 
-@pytest.mark.parametrize("count", [4, 12, 30])
+@pytest.mark.parametrize("count", [4, 12, 20])
 def test_entangled_families_stay_polynomial(count: int) -> None:
     rules: dict[str, Expression] = {
         f"R{i}": Choice(

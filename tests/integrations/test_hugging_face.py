@@ -300,8 +300,8 @@ def test_the_other_constraints(model: Any, tokenizer: Any) -> None:
 
 
 def test_wrong_arguments(model: Any, tokenizer: Any, processor: GrammarLogitsProcessor) -> None:
-    wrong: dict[str, Any]
-    for wrong in ({}, {"schema": NAME, "regex": "a"}):
+    wrongs: list[dict[str, Any]] = [{}, {"schema": NAME, "regex": "a"}]
+    for wrong in wrongs:
         with pytest.raises(TypeError, match="pass one of schema, regex, grammar and choices"):
             GrammarLogitsProcessor.for_model(model, tokenizer, **wrong)
     with pytest.raises(ValueError, match="there is no constraint"):

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tokamask.runtime.constraints import Specification
+    from tokamask.runtime.model import Model
 
 __all__ = [
     "SCHEMA_HELP",
     "ArgumentError",
     "add_constraint_options",
     "add_model_option",
+    "read_model",
     "read_schema",
     "read_text",
     "specification",
@@ -40,6 +42,18 @@ def add_model_option(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a folder, a .gguf file, a hub name, or 'demo': SmolLM2-135M-Instruct, fetched once; default: demo",
     )
+
+
+def read_model(arguments: argparse.Namespace) -> Model:
+    """The model that the option of `add_model_option` names."""
+    from tokamask.runtime.model_loader import load_model
+
+    if not sys.stderr.isatty():
+        from transformers.utils import logging
+
+        # transformers draws its progress bars into files and pipes too.
+        logging.disable_progress_bar()
+    return load_model(arguments.model)
 
 
 def add_constraint_options(parser: argparse.ArgumentParser, *, required: bool) -> None:

@@ -7,7 +7,7 @@ import sys
 from pprint import pformat
 from typing import TYPE_CHECKING, Any
 
-from tokamask.cli.arguments import ArgumentError, add_constraint_options, add_model_option, specification
+from tokamask.cli.arguments import ArgumentError, add_constraint_options, add_model_option, read_model, specification
 from tokamask.errors import ModelError
 
 if TYPE_CHECKING:
@@ -72,9 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ArgumentError("--think-until says when a constraint begins; give one of the constraint options too")
 
     from tokamask.runtime.generate import stream
-    from tokamask.runtime.model_loader import load_model
 
-    model = load_model(arguments.model)
+    model = read_model(arguments)
     written = stream(
         model,
         _as_chat(model, prompt),

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tokamask.cli.arguments import add_model_option
+from tokamask.cli.arguments import add_model_option, read_model
 
 if TYPE_CHECKING:
     from tokamask.grammar.grammar import Grammar
@@ -59,12 +59,12 @@ def add_command(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from tokamask.runtime.model_loader import load_model, shared_compiler
+    from tokamask.runtime.model_loader import shared_compiler
 
     grammars = list(_grammars())
     with tqdm(total=2 + len(grammars), bar_format="{desc:<20} {bar} {elapsed}", leave=False) as bar:
         bar.set_description_str("loading the model")
-        model = load_model(arguments.model)
+        model = read_model(arguments)
         bar.update()
         bar.set_description_str("vocabulary tables")
         compiler = shared_compiler(model)

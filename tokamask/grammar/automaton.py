@@ -66,9 +66,7 @@ def distances(rows: Sequence[Sequence[int]], accepting: Sequence[bool]) -> list[
     return _distances(rows, accepting)[1]
 
 
-def _distances(
-    rows: Sequence[Sequence[int]], accepting: Sequence[bool]
-) -> tuple[list[list[int]], list[int]]:
+def _distances(rows: Sequence[Sequence[int]], accepting: Sequence[bool]) -> tuple[list[list[int]], list[int]]:
     # One list more than states: targets of -1 gather there.
     predecessors: list[list[int]] = [[] for _ in range(len(rows) + 1)]
     for state, row in enumerate(rows):

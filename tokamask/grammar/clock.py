@@ -102,9 +102,7 @@ class _Rows:
 
     def hour(self, local: list[int]) -> int:
         """Behind an hour whose minutes lead to the first states of `local`."""
-        tens = {
-            first: self.state({digit: local[int(first + digit)] for digit in _DIGITS}) for first in "012345"
-        }
+        tens = {first: self.state({digit: local[int(first + digit)] for digit in _DIGITS}) for first in "012345"}
         return self.state({":": self.state(tens)})
 
 

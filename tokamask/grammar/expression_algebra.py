@@ -16,6 +16,7 @@ __all__ = [
     "NOTHING",
     "choice",
     "expression_size",
+    "joined_name",
     "optional",
     "references",
     "repeat",
@@ -24,6 +25,8 @@ __all__ = [
 
 EMPTY_TEXT = Sequence(())
 """The language of the empty text alone."""
+
+NAME_LENGTH = 60
 
 NOTHING = Choice(())
 """The language without any text."""
@@ -82,6 +85,16 @@ def repeat(part: Expression, minimum: int, maximum: int | None) -> Expression:
 def optional(part: Expression) -> Expression:
     """`part` or the empty text."""
     return repeat(part, 0, 1)
+
+
+def joined_name(names: Iterable[str], separator: str) -> str:
+    """A name for error messages out of the names of parts, short of `NAME_LENGTH` characters."""
+    name = ""
+    for part in names:
+        name += separator + part if name and part else part
+        if len(name) > NAME_LENGTH:
+            return name[: NAME_LENGTH - 3] + "..."
+    return name
 
 
 def references(expression: Expression) -> Iterator[str]:

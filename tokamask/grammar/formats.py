@@ -87,6 +87,7 @@ _IPV6 = (
 # RFC 1123, section 2.1, on RFC 952; lengths from RFC 1034, section 3.1 (255 octets in all are 253 characters).
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 
+
 def _mailbox(beyond: str, letters: str) -> str:
     """RFC 5321, sections 4.1.2 and 4.1.3 (IPv6 is the only registered tag), as RFC 6531, section 3.3, extends it.
 

@@ -79,13 +79,26 @@ _CACHE = str(kernel_cache_directory())
 
 
 def jit(function: Function) -> Function:
-    """Compile at the first call, cached on disk; the GIL is released while the kernel runs."""
+    """Compile at the first call, cached on disk; the GIL is released while the kernel runs.
+
+    The argument types are what the annotations say: `int` is int64, `Words` an int32 array. Left alone, numba would
+    compile a kernel again for every mixture of int32 and int64 that callers pass, five times the work in all.
+    """
     previous = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = _CACHE  # read when the decorator picks its cache folder, restored for everybody else
     try:
-        return numba.njit(function, cache=True, nogil=True, error_model="numpy", boundscheck=False)  # type: ignore[no-any-return]
+        kernel = numba.njit(function, cache=True, nogil=True, error_model="numpy", boundscheck=False)
     finally:
         numba.config.CACHE_DIR = previous
+    if not numba.config.DISABLE_JIT:
+        pinned = tuple(
+            types.int64 if annotation == "int" else types.Array(types.int32, 1, "C")
+            for name, annotation in function.__annotations__.items()
+            if name != "return"
+        )
+        compile_for = kernel.compile
+        kernel.compile = lambda _: compile_for(pinned)
+    return kernel  # type: ignore[no-any-return]
 
 
 @intrinsic  # type: ignore[untyped-decorator]

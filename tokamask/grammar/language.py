@@ -284,9 +284,7 @@ class _Dead(Enum):
     GOES_ON = "goes on"
 
 
-def _product(
-    a: Language, b: Language, a_dead: _Dead, b_dead: _Dead, accepts: Callable[[bool, bool], bool]
-) -> Language:
+def _product(a: Language, b: Language, a_dead: _Dead, b_dead: _Dead, accepts: Callable[[bool, bool], bool]) -> Language:
     """The pairs of states reachable together; a pair is coded as a * width + b, one state more being the dead one."""
     pairs = a.byte_class.astype(np.int32) * 256 + b.byte_class
     joint, byte_class = np.unique(pairs, return_inverse=True)
@@ -429,12 +427,13 @@ def shortest(language: Language) -> bytes:
     if language.is_empty:
         raise ValueError("the empty language has no shortest text")
     rows = language.transitions.tolist()
-    distance = distances(rows, language.accepting.tolist())
+    # The entry behind the last state is that of the dead target, -1.
+    distance = [*distances(rows, language.accepting.tolist()), -1]
     column = language.byte_class.tolist()
     text = bytearray()
     state = 0
     while distance[state]:
-        closer = (byte for byte in range(256) if 0 <= distance[rows[state][column[byte]]] == distance[state] - 1)
+        closer = (byte for byte in range(256) if distance[rows[state][column[byte]]] == distance[state] - 1)
         text.append(next(closer))
         state = rows[state][column[text[-1]]]
     return bytes(text)

@@ -25,6 +25,7 @@ __all__ = ["left_corners", "without_left_recursion"]
 
 # Elimination on a family of n rules may need n**2 residuals. Families of real grammars have fewer than ten rules.
 MAXIMUM_RESIDUALS = 20_000
+MAXIMUM_FAMILY = 200
 
 # What is larger than this many nodes gets a rule of its own rather than a second copy in the only rule that needs one.
 WRITTEN_TWICE_SIZE = 40
@@ -70,6 +71,8 @@ class _LeftLinearSystem:
     def __init__(self, table: RuleTable, family: Collection[str]) -> None:
         self._table = table
         self._family = frozenset(family)
+        if len(self._family) > MAXIMUM_FAMILY:
+            raise self._too_entangled()
         removal = EmptyTextRemoval(table, frozenset())
         self._strip, self._keep = removal.strip, removal.keep
         self._residuals: dict[str, dict[str, dict[Expression, None]]] = {}
@@ -123,10 +126,13 @@ class _LeftLinearSystem:
             if base_here != NOTHING:
                 self._bases[user].append(sequence((base_here, follow)))
         if sum(len(found) for row in self._residuals.values() for found in row.values()) > MAXIMUM_RESIDUALS:
-            raise CompileBudgetExceeded(
-                f"the rules {', '.join(sorted(self._family)[:5])} ({len(self._family)} in all) begin with each other "
-                f'in too many ways; write their operators as loops, such as: sum: product ("+" product)*'
-            )
+            raise self._too_entangled()
+
+    def _too_entangled(self) -> CompileBudgetExceeded:
+        return CompileBudgetExceeded(
+            f"the rules {', '.join(sorted(self._family)[:5])} ({len(self._family)} in all) begin with each other "
+            f'in too many ways; write their operators as loops, such as: sum: product ("+" product)*'
+        )
 
     def _loop(self, base: Expression, loops: list[Expression]) -> Expression:
         return sequence((base, repeat(choice(loops), 0, None)))

@@ -21,7 +21,7 @@ from tokamask.grammar.strong_components import strong_components
 __all__ = ["normalise"]
 
 # A rule used once is written where it is used unless it has more nodes than this: expressions must not nest too deeply.
-INLINE_SIZE = 100
+INLINE_SIZE = 40
 
 # Nodes of all rules together. A grammar of C has about 2,000; the passes keep ordinary grammars within a small factor.
 NODE_LIMIT = 200_000

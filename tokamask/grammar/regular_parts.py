@@ -17,7 +17,7 @@ from tokamask.errors import CompileBudgetExceeded
 from tokamask.grammar.automaton import Rows, explore
 from tokamask.grammar.common_alphabet import CommonAlphabet
 from tokamask.grammar.empty_text import EmptyTextRemoval, RuleTable
-from tokamask.grammar.expression_algebra import choice, optional, references, repeat, sequence
+from tokamask.grammar.expression_algebra import choice, joined_name, optional, references, repeat, sequence
 from tokamask.grammar.language import Language, assemble
 from tokamask.grammar.rules import Choice, Expression, JsonValue, Reference, Repeat, Sequence, Terminal
 from tokamask.grammar.strong_components import strong_components
@@ -31,9 +31,6 @@ NODE_LIMIT = 2048
 
 # Attempts in vain, over the whole grammar, before no further parts are tried.
 WASTE_LIMIT = 300
-
-# Names of joined terminals are for error messages only.
-NAME_LENGTH = 60
 
 ACCEPT = 0
 """The node after the whole expression."""
@@ -162,20 +159,20 @@ class _Joiner:
 
 
 def _name(expression: Expression) -> str:
+    """The name of a joined terminal, for error messages."""
     match expression:
         case Terminal(_, name):
             return name
         case Reference(rule):
             return rule.partition(".")[0]
         case Sequence(parts):
-            name = " ".join(filter(None, map(_name, parts[:NAME_LENGTH])))
+            return joined_name(map(_name, parts), " ")
         case Choice(alternatives):
-            name = " | ".join(filter(None, map(_name, alternatives[:NAME_LENGTH])))
+            return joined_name(map(_name, alternatives), " | ")
         case Repeat(part):
-            name = _name(part)
+            return _name(part)
         case _:
-            name = ""
-    return name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 3] + "..."
+            return ""
 
 
 class _Graph:

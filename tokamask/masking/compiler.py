@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from tokamask.masking.bitmask import bitmask_words
 from tokamask.masking.disk_cache import DiskCache
 from tokamask.masking.matcher import Matcher
 from tokamask.masking.pieces import PIECES_VERSION, build_pieces
+from tokamask.masking.requests import request
 from tokamask.masking.shortest import Shortest
 from tokamask.masking.vocabulary import Vocabulary
 
@@ -142,7 +143,7 @@ class CompiledGrammar:
         self._write_book(2, pieces)
         self._arena = new_arena()
         self._write_book(1, self._arena)
-        self._start = self.call(requests.start, program.start)
+        self._start = self.call(requests.START, program.start)
 
     @property
     def start(self) -> int:
@@ -181,17 +182,17 @@ class CompiledGrammar:
         """
         return Matcher(self, self.vocabulary.stop_token_ids if stop_token_ids is None else stop_token_ids)
 
-    def call(self, kernel: Callable[..., int], *arguments: int) -> int:
-        """Run a kernel with the book; the arena grows as often as the kernel asks for it.
+    def call(self, question: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> int:
+        """Ask the engine (see `requests`); the arena grows as often as that needs it.
 
         Raises:
             CompileBudgetExceeded: the arena would outgrow `Budget.arena_bytes`, or one step has too many threads.
         """
         with self._lock:
             while True:
-                result = kernel(self._book_address, *arguments)
-                if result != FULL:
-                    return result
+                answer: int = request(self._book_address, question, a, b, c, d)
+                if answer != FULL:
+                    return answer
                 self._grow()
 
     def save(self, path: str | Path) -> None:

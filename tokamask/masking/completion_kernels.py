@@ -29,9 +29,8 @@ from tokamask.grammar.name_table import OFF
 from tokamask.grammar.program import OBJECT_KEY
 from tokamask.grammar.string_body import NORMAL
 from tokamask.masking.cost_kernels import NEVER, configuration_cost, thread_cost
-from tokamask.masking.mask_kernels import child_count, find_child, find_mask
+from tokamask.masking.mask_kernels import child_count, find_child
 from tokamask.masking.pieces import NODES, ROW_WORDS, TEXT, TEXT_START, TOKENS
-from tokamask.masking.requests import book_array
 
 Words = npt.NDArray[np.int32]
 
@@ -40,21 +39,12 @@ NO_SPELLING = -2  # the tokens cannot spell a text
 
 
 @jit
-def cost(book: int, configuration: int) -> int:
-    """See `cost_kernels`; FULL when the arena must grow."""
-    return configuration_cost(book_array(book, 0), book_array(book, 1), book_array(book, 3), configuration)
-
-
-@jit
-def cheapest_text(book: int, configuration: int, out: int, capacity: int) -> int:
+def cheapest_text(P: Words, M: Words, K: Words, configuration: int, out: int, capacity: int) -> int:
     """Write the bytes of the cheapest completion to the uint8 array at `out`; returns their number.
 
     Each byte is the smallest one that lowers the cost most, so the completion of what a prefix of it leads to is the
     rest of it. Returns NO_DESCENT when there is none (or `capacity` is short), FULL when the arena must grow.
     """
-    P = book_array(book, 0)
-    M = book_array(book, 1)
-    K = book_array(book, 3)
     text = carray(pointer(out), (capacity,), np.uint8)
     buffer = candidate_buffer(M)
     length = 0
@@ -90,12 +80,11 @@ def cheapest_text(book: int, configuration: int, out: int, capacity: int) -> int
 
 
 @jit
-def spell(book: int, text: int, length: int, out: int) -> int:
+def spell(V: Words, text: int, length: int, out: int) -> int:
     """The fewest tokens that spell `length` bytes at `text`, written to the int32 array at `out`; or NO_SPELLING.
 
     Dynamic programming over positions, from the end; `out` has room for 2 * length + 1 words.
     """
-    V = book_array(book, 2)
     T = carray(pointer(text), (length,), np.uint8)
     # First half: the token at each position; second half: how many from there.
     best = carray(pointer(out), (2 * length + 1,), np.int32)
@@ -127,15 +116,11 @@ def spell(book: int, text: int, length: int, out: int) -> int:
 
 
 @jit
-def largest_cost(book: int, configuration: int) -> int:
+def largest_cost(P: Words, M: Words, V: Words, K: Words, configuration: int) -> int:
     """A bound on the cost behind any single token that the configuration allows. Its mask must be known.
 
     Tokens that stay inside a plain string leave the cost as it is, up to the end of an unfinished character.
     """
-    P = book_array(book, 0)
-    M = book_array(book, 1)
-    V = book_array(book, 2)
-    K = book_array(book, 3)
     largest = configuration_cost(P, M, K, configuration)
     if largest < 0:
         return FULL
@@ -184,12 +169,15 @@ def largest_cost(book: int, configuration: int) -> int:
 
 @jit
 def _cost_behind(P: Words, M: Words, V: Words, K: Words, configuration: int, token: int) -> int:
-    target = _token_move(P, M, V, configuration, token)
+    target = token_move(P, M, V, configuration, token)
     return configuration_cost(P, M, K, target) if target > 0 else target
 
 
 @jit
-def _token_move(P: Words, M: Words, V: Words, configuration: int, token: int) -> int:
+def token_move(P: Words, M: Words, V: Words, configuration: int, token: int) -> int:
+    """The configuration after the text of a token; 0: it cannot follow, or is never text."""
+    if V[V[TEXT_START] + token] == V[V[TEXT_START] + token + 1]:
+        return 0
     for i in range(V[TEXT] + V[V[TEXT_START] + token], V[TEXT] + V[V[TEXT_START] + token + 1]):
         configuration = move(P, M, configuration, V[i])
         if configuration <= 0:
@@ -198,14 +186,11 @@ def _token_move(P: Words, M: Words, V: Words, configuration: int, token: int) ->
 
 
 @jit
-def targets(book: int, configuration: int, row: int, out: int) -> int:
+def targets(P: Words, M: Words, V: Words, configuration: int, row: int, out: int) -> int:
     """For every token of the mask at `row`, the configuration behind it, in the int32 array at `out` (0: not allowed).
 
     Returns 0, or FULL when the arena must grow.
     """
-    P = book_array(book, 0)
-    M = book_array(book, 1)
-    V = book_array(book, 2)
     words = V[ROW_WORDS]
     mask = carray(pointer(row), (words,), np.int32)
     behind = carray(pointer(out), (32 * words,), np.int32)
@@ -214,7 +199,7 @@ def targets(book: int, configuration: int, row: int, out: int) -> int:
             token = 32 * word + bit
             behind[token] = 0
             if mask[word] >> bit & 1:
-                target = _token_move(P, M, V, configuration, token)
+                target = token_move(P, M, V, configuration, token)
                 if target < 0:
                     return FULL
                 behind[token] = target
@@ -222,14 +207,11 @@ def targets(book: int, configuration: int, row: int, out: int) -> int:
 
 
 @jit
-def successors(book: int, configuration: int, out: int, capacity: int) -> int:
+def successors(P: Words, M: Words, V: Words, configuration: int, out: int, capacity: int) -> int:
     """The distinct configurations that one token leads to, as pairs (configuration, token) at `out`; their number.
 
     Returns FULL when the arena must grow, NO_DESCENT when `capacity` pairs do not suffice.
     """
-    P = book_array(book, 0)
-    M = book_array(book, 1)
-    V = book_array(book, 2)
     pairs = carray(pointer(out), (2 * capacity,), np.int32)
     buffer = candidate_buffer(M)
     nodes = V[NODES]

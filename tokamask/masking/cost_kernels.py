@@ -120,7 +120,7 @@ def _byte_cost(P: Words, K: Words, byte: int) -> int:
 @jit
 def _string_byte_cost(P: Words, K: Words, byte: int) -> int:
     """The cost of one byte of decoded text inside a JSON string."""
-    if byte == 0x22 or byte == 0x5C or 8 <= byte <= 13 and byte != 11:
+    if byte == 0x22 or byte == 0x5C or (8 <= byte <= 13 and byte != 11):
         return _sum(_byte_cost(P, K, 0x5C), 1)
     if byte < 0x20:
         return 6

@@ -58,7 +58,7 @@ class Matcher:
     @property
     def is_accepting(self) -> bool:
         """Whether the text so far is complete."""
-        return bool(self._compiled.call(requests.is_accepting, abs(self._history[1])))
+        return bool(self._compiled.call(requests.IS_ACCEPTING_AT, abs(self._history[1])))
 
     @property
     def is_terminated(self) -> bool:
@@ -66,7 +66,7 @@ class Matcher:
         configuration = self._history[1]
         if configuration < 0 or self._stop_set:
             return configuration < 0
-        return bool(self._compiled.call(requests.is_final, configuration))
+        return bool(self._compiled.call(requests.IS_FINAL_AT, configuration))
 
     # Moving.
 
@@ -93,7 +93,7 @@ class Matcher:
         if configuration < 0:
             raise MatcherTerminated("a stop token ended the text; roll it back before adding bytes")
         text = np.frombuffer(data, dtype=np.uint8)
-        target = self._compiled.call(requests.read, configuration, text.ctypes.data, len(data))
+        target = self._compiled.call(requests.READ, configuration, text.ctypes.data, len(data))
         if target == 0:
             raise TokenRejected(f"{data[:60]!r} cannot follow the text accepted so far")
         self._history = (self._history, target, self._history[2] + 1)
@@ -162,7 +162,7 @@ class Matcher:
                 bitmask[row, token >> 5] |= np.int32(np.uint32(1 << (token & 31)).astype(np.int32))
             return
         address = self._row_address + row * self._row_bytes
-        self._compiled.call(requests.fill, configuration, address, self._stop_address, len(self._stop_set))
+        self._compiled.call(requests.FILL, configuration, address, self._stop_address, len(self._stop_set))
         if tokens_left is not None:
             self._compiled.shortest.restrict(configuration, bitmask[row], tokens_left, self._stops)
 
@@ -188,10 +188,10 @@ class Matcher:
         forced = bytearray()
         if configuration < 0:
             return b"", configuration
-        while (byte := self._compiled.call(requests.forced_byte, configuration)) >= 0:
+        while (byte := self._compiled.call(requests.FORCED_BYTE, configuration)) >= 0:
             forced.append(byte)
             data = np.array([byte], dtype=np.uint8)
-            configuration = self._compiled.call(requests.read, configuration, data.ctypes.data, 1)
+            configuration = self._compiled.call(requests.READ, configuration, data.ctypes.data, 1)
         return bytes(forced), configuration
 
     def forced_tokens(self) -> list[int]:
@@ -207,7 +207,7 @@ class Matcher:
         for count in range(len(tokens) - 1, -1, -1):
             place -= len(texts[tokens[count]] or b"")
             tail = np.frombuffer(forced[place:], dtype=np.uint8)
-            if self._compiled.call(requests.token_may_cross, configuration, tail.ctypes.data, len(tail)):
+            if self._compiled.call(requests.MAY_CROSS, configuration, tail.ctypes.data, len(tail)):
                 kept = count
         return tokens[:kept]
 
@@ -236,10 +236,10 @@ class Matcher:
         if token_id in self._stop_set:
             if configuration < 0:
                 return configuration
-            return -configuration if self._compiled.call(requests.is_accepting, configuration) else 0
+            return -configuration if self._compiled.call(requests.IS_ACCEPTING_AT, configuration) else 0
         if configuration < 0 or not 0 <= token_id < self._compiled.vocabulary.size:
             return 0
-        return self._compiled.call(requests.accept, configuration, token_id)
+        return self._compiled.call(requests.ACCEPT, configuration, token_id)
 
     def _rejection(self, token_id: int) -> TokenRejected:
         vocabulary = self._compiled.vocabulary

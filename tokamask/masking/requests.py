@@ -1,8 +1,11 @@
-"""The calls of a matcher: kernels that take integers only.
+"""What a matcher asks of the engine, all through one compiled function that takes integers only.
 
 A *book* is an int64 array (address and length of P, M, V and K); its own address is the first argument. Passing integers
 costs 0.1 us a call, passing the arrays would cost three times that. The owner of the book keeps the arrays alive and
 rewrites the book whenever the arena has moved.
+
+There is one entry, `request`, and not one per question, because numba compiles everything an entry reaches anew: ten
+entries would take ten times as long to compile and load.
 """
 
 from __future__ import annotations
@@ -30,8 +33,10 @@ from tokamask.grammar.moves import (
     start_configuration,
 )
 from tokamask.grammar.program import END
+from tokamask.masking.completion_kernels import cheapest_text, largest_cost, spell, successors, targets, token_move
+from tokamask.masking.cost_kernels import configuration_cost
 from tokamask.masking.mask_kernels import child_count, find_child, find_mask
-from tokamask.masking.pieces import NODES, ROW_WORDS, TEXT, TEXT_START
+from tokamask.masking.pieces import NODES, ROW_WORDS
 
 Words = npt.NDArray[np.int32]
 
@@ -41,31 +46,65 @@ NOT_FORCED = -2
 
 BOOK_SLOTS = 8
 
+# Questions.
+(
+    START,
+    IS_ACCEPTING_AT,
+    IS_FINAL_AT,
+    READ,
+    ACCEPT,
+    FORCED_BYTE,
+    MAY_CROSS,
+    FILL,
+    COST_OF,
+    CHEAPEST_TEXT,
+    SPELL,
+    LARGEST_COST,
+    TARGETS,
+    SUCCESSORS,
+) = range(14)
+
 
 @jit
-def book_array(book: int, slot: int) -> Words:
-    """The array in a slot of the book: 0 P, 1 M, 2 V, 3 K."""
+def request(book: int, question: int, a: int, b: int, c: int, d: int) -> int:
+    """Answer a question about configuration `a` (see the functions it leads to); FULL: grow the arena, ask again."""
     page = carray(pointer(book), (BOOK_SLOTS,), np.int64)
-    return carray(pointer(page[2 * slot]), (page[2 * slot + 1],), np.int32)
+    P = carray(pointer(page[0]), (page[1],), np.int32)
+    M = carray(pointer(page[2]), (page[3],), np.int32)
+    V = carray(pointer(page[4]), (page[5],), np.int32)
+    K = carray(pointer(page[6]), (page[7],), np.int32)
+    if question == FILL:
+        return _fill(P, M, V, page[2], page[4], a, b, c, d)
+    if question == ACCEPT:
+        return token_move(P, M, V, a, b)
+    if question == IS_ACCEPTING_AT:
+        return M[M[CONFIGURATIONS] + a * CONFIGURATION_WORDS + IS_ACCEPTING]
+    if question == READ:
+        return _read(P, M, a, b, c)
+    if question == FORCED_BYTE:
+        return _forced_byte(P, M, a)
+    if question == START:
+        return start_configuration(P, M, a)
+    if question == IS_FINAL_AT:
+        return _is_final(P, M, a)
+    if question == MAY_CROSS:
+        return _token_may_cross(P, M, V, a, b, c)
+    if question == COST_OF:
+        return configuration_cost(P, M, K, a)
+    if question == CHEAPEST_TEXT:
+        return cheapest_text(P, M, K, a, b, c)
+    if question == SPELL:
+        return spell(V, a, b, c)
+    if question == LARGEST_COST:
+        return largest_cost(P, M, V, K, a)
+    if question == TARGETS:
+        return targets(P, M, V, a, b, c)
+    return successors(P, M, V, a, b, c)
 
 
 @jit
-def start(book: int, pc: int) -> int:
-    """The configuration before the first byte of a text that begins at record `pc`."""
-    return start_configuration(book_array(book, 0), book_array(book, 1), pc)
-
-
-@jit
-def is_accepting(book: int, configuration: int) -> int:
-    M = book_array(book, 1)
-    return M[M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS + IS_ACCEPTING]
-
-
-@jit
-def read(book: int, configuration: int, text: int, length: int) -> int:
-    """The configuration after `length` bytes at address `text`; 0: they cannot follow; FULL."""
-    P = book_array(book, 0)
-    M = book_array(book, 1)
+def _read(P: Words, M: Words, configuration: int, text: int, length: int) -> int:
+    """The configuration after `length` bytes at address `text`; 0: they cannot follow."""
     T = carray(pointer(text), (length,), np.uint8)
     for i in range(length):
         configuration = move(P, M, configuration, int(T[i]))
@@ -75,27 +114,8 @@ def read(book: int, configuration: int, text: int, length: int) -> int:
 
 
 @jit
-def accept(book: int, configuration: int, token: int) -> int:
-    """The configuration after the text of a token; 0: it cannot follow (or is never text); FULL."""
-    P = book_array(book, 0)
-    M = book_array(book, 1)
-    V = book_array(book, 2)
-    begin = V[V[TEXT_START] + token]
-    end = V[V[TEXT_START] + token + 1]
-    if begin == end:
-        return 0
-    for i in range(V[TEXT] + begin, V[TEXT] + end):
-        configuration = move(P, M, configuration, V[i])
-        if configuration <= 0:
-            break
-    return configuration
-
-
-@jit
-def forced_byte(book: int, configuration: int) -> int:
-    """The only byte that can follow; NOT_FORCED when there are several, or none, or the text may end; FULL."""
-    P = book_array(book, 0)
-    M = book_array(book, 1)
+def _forced_byte(P: Words, M: Words, configuration: int) -> int:
+    """The only byte that can follow; NOT_FORCED when there are several, or none, or the text may end."""
     if M[M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS + IS_ACCEPTING]:
         return NOT_FORCED
     buffer = candidate_buffer(M)
@@ -114,21 +134,16 @@ def forced_byte(book: int, configuration: int) -> int:
 
 
 @jit
-def is_final(book: int, configuration: int) -> int:
+def _is_final(P: Words, M: Words, configuration: int) -> int:
     """Whether the text is complete and nothing can follow."""
-    P = book_array(book, 0)
-    M = book_array(book, 1)
     record = M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS
     first = M[LISTS] + M[record + LIST_START]
     return M[record + LIST_LENGTH] == 1 and P[M[M[THREADS] + M[first] * THREAD_WORDS]] == END
 
 
 @jit
-def token_may_cross(book: int, configuration: int, tail: int, length: int) -> int:
+def _token_may_cross(P: Words, M: Words, V: Words, configuration: int, tail: int, length: int) -> int:
     """Whether some token begins with the `length` bytes at `tail` and goes on with a byte that may follow them."""
-    P = book_array(book, 0)
-    M = book_array(book, 1)
-    V = book_array(book, 2)
     T = carray(pointer(tail), (length,), np.uint8)
     nodes = V[NODES]
     node = nodes
@@ -145,14 +160,21 @@ def token_may_cross(book: int, configuration: int, tail: int, length: int) -> in
 
 
 @jit
-def fill(book: int, configuration: int, out: int, stops: int, stop_count: int) -> int:
+def _fill(
+    P: Words,
+    M: Words,
+    V: Words,
+    rows_base: int,
+    vocabulary_base: int,
+    configuration: int,
+    out: int,
+    stops: int,
+    stop_count: int,
+) -> int:
     """Write the mask of a configuration to the row at address `out`. Returns 0, or FULL (the row is then untouched).
 
     `stops` is the address of `stop_count` int32 ids that are allowed exactly where the text may end.
     """
-    P = book_array(book, 0)
-    M = book_array(book, 1)
-    V = book_array(book, 2)
     record = M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS
     first = M[LISTS] + M[record + LIST_START]
     last = first + M[record + LIST_LENGTH]
@@ -165,7 +187,6 @@ def fill(book: int, configuration: int, out: int, stops: int, stop_count: int) -
             thread = M[M[OPERATIONS] + M[at] + 2]
     words = V[ROW_WORDS]
     row = carray(pointer(out), (words,), np.int32)
-    page = carray(pointer(book), (BOOK_SLOTS,), np.int64)
     empty = True
     for i in range(first, last):
         thread = M[i]
@@ -174,7 +195,7 @@ def fill(book: int, configuration: int, out: int, stops: int, stop_count: int) -
             for k in range(at + 3, at + 3 + M[at]):
                 source = M[k]
                 if empty:
-                    base = page[4] if source >= 0 else page[2]
+                    base = vocabulary_base if source >= 0 else rows_base
                     offset = source if source >= 0 else M[ROWS] + (-1 - source) * words
                     copy_words(out, base + 4 * offset, words)
                     empty = False

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tokamask.errors import TokenRejected
-from tokamask.masking import completion_kernels, requests
+from tokamask.masking import requests
 from tokamask.masking.completion_kernels import NO_DESCENT, NO_SPELLING
 from tokamask.masking.cost_kernels import MISSING_BYTE, NEVER, analyse
 
@@ -71,7 +71,7 @@ class Shortest:
         with self._lock:
             while (step := self._known[configuration])[0]:
                 completion.append(step[1])
-                configuration = self._compiled.call(requests.accept, configuration, step[1])
+                configuration = self._compiled.call(requests.ACCEPT, configuration, step[1])
         return completion
 
     def restrict(
@@ -89,13 +89,13 @@ class Shortest:
             bound = self._bounds.get(configuration)
             if bound is None:
                 bound = self._bounds[configuration] = self._compiled.call(
-                    completion_kernels.largest_cost, configuration
+                    requests.LARGEST_COST, configuration
                 )
             if bound <= left:
                 return
             allowed_stops = _clear(row, stops)
             behind = np.empty(32 * len(row), dtype=np.int32)
-            self._compiled.call(completion_kernels.targets, configuration, row.ctypes.data, behind.ctypes.data)
+            self._compiled.call(requests.TARGETS, configuration, row.ctypes.data, behind.ctypes.data)
             reached, which = np.unique(behind, return_inverse=True)
             near = np.array([target > 0 and self._is_within(int(target), left) for target in reached])
             row &= np.packbits(near[which], bitorder="little").view(np.int32)
@@ -104,7 +104,7 @@ class Shortest:
     def _is_within(self, configuration: int, left: int) -> bool:
         if left < 0:
             return False
-        if self._compiled.call(completion_kernels.cost, configuration) <= left:
+        if self._compiled.call(requests.COST_OF, configuration) <= left:
             return True
         known = self._known.get(configuration)
         if known is not None and known[0] <= left:
@@ -127,23 +127,23 @@ class Shortest:
                 self._known[configuration] = (left, token)
 
     def _follow_cheapest(self, configuration: int) -> None:
-        capacity = self._compiled.call(completion_kernels.cost, configuration)
+        capacity = self._compiled.call(requests.COST_OF, configuration)
         if capacity >= MISSING_BYTE:
             return
         text = np.zeros(capacity + 1, dtype=np.uint8)
         length = self._compiled.call(
-            completion_kernels.cheapest_text, configuration, text.ctypes.data, capacity + 1
+            requests.CHEAPEST_TEXT, configuration, text.ctypes.data, capacity + 1
         )
         if length == NO_DESCENT:
             return
         tokens = np.zeros(2 * length + 1, dtype=np.int32)
-        count = self._compiled.call(completion_kernels.spell, text.ctypes.data, length, tokens.ctypes.data)
+        count = self._compiled.call(requests.SPELL, text.ctypes.data, length, tokens.ctypes.data)
         if count == NO_SPELLING:
             return
         path = []
         for token in tokens[:count].tolist():
             path.append((configuration, token))
-            configuration = self._compiled.call(requests.accept, configuration, token)
+            configuration = self._compiled.call(requests.ACCEPT, configuration, token)
         self._remember([*path, (configuration, -1)])
 
     def _search(self, start: int) -> None:
@@ -183,11 +183,11 @@ class Shortest:
         path = []
         while (step := self._known[configuration])[0]:
             path.append((configuration, step[1]))
-            configuration = self._compiled.call(requests.accept, configuration, step[1])
+            configuration = self._compiled.call(requests.ACCEPT, configuration, step[1])
         return [*path, (configuration, -1)]
 
     def _is_end(self, configuration: int) -> bool:
-        return bool(self._compiled.call(requests.is_accepting, configuration))
+        return bool(self._compiled.call(requests.IS_ACCEPTING_AT, configuration))
 
     def _successors(self, configuration: int) -> tuple[list[tuple[int, int]], int]:
         """Distinct (configuration, token) one token on, and how many trie nodes that took."""
@@ -195,7 +195,7 @@ class Shortest:
         capacity = 256
         while True:
             pairs = np.zeros(2 * capacity, dtype=np.int32)
-            found = self._compiled.call(completion_kernels.successors, configuration, pairs.ctypes.data, capacity)
+            found = self._compiled.call(requests.SUCCESSORS, configuration, pairs.ctypes.data, capacity)
             if found != NO_DESCENT:
                 taken = pairs[: 2 * found].reshape(-1, 2).tolist()
                 return [(target, token) for target, token in taken], self._compiled.visits - before

@@ -98,8 +98,8 @@ def trie_of(vocabulary: Vocabulary, ids: Iterable[int]) -> TokenTrie:
 def build_trie(tokens: Sequence[tuple[bytes, int]]) -> TokenTrie:
     """The trie of (bytes, token id) pairs.
 
-    The pairs are sorted once. Then each level is a few array operations: in sorted
-    order, a node of depth d + 1 begins wherever the node of depth d or the byte after it differs from the token before.
+    The pairs are sorted once. Then each level is a few array operations: in sorted order, a node of depth d + 1 begins
+    wherever the node of depth d, or the byte after it, differs from that of the token before.
 
     Raises:
         ValueError: a token has no bytes.

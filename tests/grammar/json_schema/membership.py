@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from tokamask.errors import UnsatisfiableSchema
 from tokamask.grammar.json_schema.reading import read_json_schema
 from tokamask.grammar.json_schema.shapes import ArrayShape, JsonShapes, ObjectShape, ScalarShape, Shape, StringShape
-from tokamask.errors import UnsatisfiableSchema
 
 
 def spelled(value: object) -> bytes:
@@ -38,7 +38,9 @@ def _fits(shapes: JsonShapes, shape: Shape, value: object) -> bool:
             if len(value) < minimum or (maximum is not None and len(value) > maximum):
                 return False
             nodes = [*prefix[: len(value)], *[rest] * (len(value) - len(prefix))]
-            return all(node is not None and describes(shapes, item, node) for node, item in zip(nodes, value, strict=True))
+            return all(
+                node is not None and describes(shapes, item, node) for node, item in zip(nodes, value, strict=True)
+            )
         case ObjectShape(properties, additional), dict():
             declared = {property.name.decode(): property for property in properties}
             if any(property.required and name not in value for name, property in declared.items()):

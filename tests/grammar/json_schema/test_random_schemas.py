@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.grammar.json_schema.membership import describes
-from tokamask.errors import GrammarError, UnsatisfiableSchema, UnsupportedFeature
+from tokamask.errors import UnsatisfiableSchema, UnsupportedFeature
 from tokamask.grammar.json_schema.reading import read_json_schema
 from tokamask.grammar.json_schema.shapes import ArrayShape, JsonShapes, ObjectShape, ScalarShape, Shape, StringShape
 from tokamask.grammar.language import Language
@@ -31,38 +31,42 @@ def schemas() -> st.SearchStrategy[Any]:
 
     def extended(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         some = st.lists(children, min_size=1, max_size=3)
-        return st.fixed_dictionaries(
-            {},
-            optional={
-                "type": TYPES | st.lists(TYPES, min_size=1, max_size=3, unique=True),
-                "enum": st.lists(VALUES, max_size=4),
-                "const": VALUES,
-                "minimum": NUMBERS,
-                "exclusiveMaximum": NUMBERS,
-                "multipleOf": st.sampled_from([1, 2, 0.5]),
-                "minLength": COUNTS,
-                "maxLength": COUNTS,
-                "pattern": st.sampled_from(["^a", "b$", "^.b?$", "[^a]"]),
-                "prefixItems": some,
-                "items": children,
-                "minItems": COUNTS,
-                "maxItems": COUNTS,
-                "properties": st.dictionaries(NAMES, children, max_size=3),
-                "required": st.lists(NAMES, max_size=2),
-                "additionalProperties": children,
-                "dependentRequired": st.dictionaries(NAMES, st.lists(NAMES, max_size=2), max_size=2),
-                "dependentSchemas": st.dictionaries(NAMES, children, max_size=1),
-                "allOf": some,
-                "anyOf": some,
-                "oneOf": some,
-                "$ref": st.just("#/$defs/d"),
-            },
+        properties = st.dictionaries(NAMES, children, min_size=1, max_size=3)
+        scalar = {
+            "minimum": NUMBERS,
+            "exclusiveMaximum": NUMBERS,
+            "multipleOf": st.sampled_from([1, 2, 0.5]),
+            "minLength": COUNTS,
+            "maxLength": COUNTS,
+            "pattern": st.sampled_from(["^a", "b$", "^.b?$", "[^a]"]),
+        }
+        array = {"prefixItems": some, "items": children, "maxItems": COUNTS}
+        names = {
+            "required": st.lists(NAMES, max_size=2),
+            "additionalProperties": children,
+            "dependentRequired": st.dictionaries(NAMES, st.lists(NAMES, max_size=2), max_size=1),
+            "dependentSchemas": st.dictionaries(NAMES, children, max_size=1),
+        }
+        kinds = TYPES | st.lists(TYPES, min_size=1, max_size=3, unique=True)
+        combined = {"anyOf": some, "oneOf": some}
+        return st.one_of(
+            st.fixed_dictionaries({"type": st.just("object"), "properties": properties}, optional=names),
+            st.fixed_dictionaries({"type": st.just("array"), "minItems": COUNTS}, optional=array),
+            st.fixed_dictionaries({}, optional={**scalar, "type": kinds, "enum": st.lists(VALUES, min_size=1)}),
+            st.fixed_dictionaries(
+                {"anyOf": some}, optional={"type": kinds, "properties": properties, **names, **array}
+            ),
+            st.fixed_dictionaries({"properties": properties}, optional={"allOf": some, **combined, **names}),
+            st.fixed_dictionaries({"allOf": some}, optional={**combined, **scalar, "const": VALUES}),
         )
 
-    leaves = st.booleans() | TYPES.map(lambda name: {"type": name}) | st.just({"$ref": "#"})
-    return st.tuples(st.recursive(leaves, extended, max_leaves=6), extended(leaves)).map(
-        lambda pair: {**(pair[0] if isinstance(pair[0], dict) else {"allOf": [pair[0]]}), "$defs": {"d": pair[1]}}
+    leaves = st.booleans() | TYPES.map(lambda name: {"type": name}) | st.just({"$ref": "#/$defs/d"})
+    definition = st.fixed_dictionaries(
+        {"type": st.just("object") | st.just(["object", "null"])},
+        optional={"properties": st.dictionaries(NAMES, leaves, min_size=1), "required": st.lists(NAMES, max_size=1)},
     )
+    schema = st.recursive(leaves, extended, max_leaves=8)
+    return st.tuples(extended(schema), definition).map(lambda pair: {**pair[0], "$defs": {"d": pair[1]}})
 
 
 def shortest(language: Language) -> bytes:
@@ -83,7 +87,7 @@ def shortest(language: Language) -> bytes:
 
 
 def read_back(text: bytes) -> Any:
-    return {b"null": None, b"true": True, b"false": False}.get(text, None) if text[:1] in b"ntf" else float(text)
+    return {b"null": None, b"true": True, b"false": False}.get(text) if text[:1] in b"ntf" else float(text)
 
 
 def variants(shape: Shape, witness: dict[int, Any]) -> list[Any]:
@@ -96,10 +100,12 @@ def variants(shape: Shape, witness: dict[int, Any]) -> list[Any]:
         case ArrayShape(prefix, rest, minimum, maximum):
             longest = len(prefix) + (rest is not None)
             lengths = {minimum, longest if maximum is None else min(maximum, longest)}
-            nodes = [[*prefix[:length], *[rest] * (length - len(prefix))] for length in lengths if length >= minimum]
+            nodes = [
+                [*prefix[:length], *[rest or 0] * (length - len(prefix))] for length in lengths if length >= minimum
+            ]
             return [[witness[node] for node in row] for row in nodes if all(node in witness for node in row)]
         case ObjectShape(properties, additional):
-            required = {p.name.decode(): p.node for p in properties if p.required}
+            required = {p.name.decode(): p.node for p in properties if p.required and p.node is not None}
             optional = {p.name.decode(): p.node for p in properties if not p.required and p.node is not None}
             extra = {} if additional is None else {"extra": additional}
             choices = [required, {**required, **optional}, {**required, **extra}]
@@ -133,7 +139,7 @@ def validity(schema: Any, value: Any) -> bool | None:
         return None
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(schemas(), st.lists(VALUES, min_size=5, max_size=12))
 @example({"$defs": {}, "oneOf": [{"required": ["a"]}, {"type": "string"}]}, [{}, {"a": 1}, "a", 1])
 def test_same_answers(schema: dict[str, Any], values: list[Any]) -> None:
@@ -143,9 +149,6 @@ def test_same_answers(schema: dict[str, Any], values: list[Any]) -> None:
         return
     except UnsatisfiableSchema:
         assert [value for value in values if validity(schema, value)] == []
-        return
-    except GrammarError as error:
-        assert "refers to itself" in str(error)
         return
     for value in values:
         assert validity(schema, value) in (describes(shapes, value), None), value

@@ -32,7 +32,7 @@ from tokamask.grammar.json_schema.values import Json, Kind, equality_key, exact,
 class SchemaObligation(Obligation):
     """A schema object in its scope."""
 
-    __slots__ = ("_aim", "_catalogue", "_is_open", "schema", "scope")
+    __slots__ = ("_aim", "_catalogue", "_is_aimed", "_is_open", "schema", "scope")
 
     def __init__(
         self,
@@ -47,6 +47,7 @@ class SchemaObligation(Obligation):
         self.scope = scope
         self._catalogue = catalogue
         self._is_open = False
+        self._is_aimed = False
         self._aim: Node | None = None
 
     @property
@@ -54,16 +55,18 @@ class SchemaObligation(Obligation):
         """Whether it has been expanded, or followed where it is a mere reference."""
         return self._alternatives is not None or self._aim is not None
 
-    def aim(self) -> Node:
-        if self._aim is None:
-            itself: Node = frozenset((self,))
-            self._aim = itself  # also the answer to a chain that comes back, which is found out when it is expanded
-            reference = self.schema.get("$ref")
-            if isinstance(reference, str) and self._is_mere_reference():
-                with suppress(UnsupportedFeature):
-                    target = self.scope.resolve(reference, f"{self.pointer}/$ref")
-                    node = self._catalogue.schema(target.schema, target.scope, target.place)
-                    self._aim = next((obligation.aim() for obligation in node), node)
+    def aim(self) -> Node | None:
+        if "$ref" not in self.schema or self._is_aimed:
+            return self._aim
+        self._is_aimed = True  # a chain that comes back here ends here; it is found out when it is expanded
+        reference = self.schema["$ref"]
+        if isinstance(reference, str) and self._is_mere_reference():
+            with suppress(UnsupportedFeature):
+                target = self.scope.resolve(reference, f"{self.pointer}/$ref")
+                self._aim = self._catalogue.schema(target.schema, target.scope, target.place)
+                for obligation in self._aim:
+                    further = obligation.aim()
+                    self._aim = self._aim if further is None else further
         return self._aim
 
     def _is_mere_reference(self) -> bool:
@@ -126,9 +129,7 @@ class Catalogue:
         self._by_schema: dict[tuple[int, int], Node] = {}
         self._by_value: dict[Hashable, Node] = {}
 
-    def schema(
-        self, schema: Json, scope: Scope, place: Place
-    ) -> Node:
+    def schema(self, schema: Json, scope: Scope, place: Place) -> Node:
         """The node of one schema: a set of one obligation, or of none if it accepts everything."""
         if schema is True:
             return ANYTHING

@@ -191,16 +191,18 @@ class Clauses:
         union = disjunction(branches) if branches else {}
         if part.exclusive is None or len(branches) == 1:
             return union
-        return {
-            kind: self._exclusive(kind, demands, part, branches) for kind, demands in union.items()
-        }
+        return {kind: self._exclusive(kind, demands, part, branches) for kind, demands in union.items()}
 
     def _exclusive(
         self, kind: Kind, demands: tuple[Demand, ...], part: Part, branches: list[Alternatives]
     ) -> tuple[Demand, ...]:
         """The same demands, burdened with proving that no two branches hold together, unless that is plain."""
         holders = [place for place, branch in enumerate(branches) if kind in branch]
-        if kind not in self.kinds or len(holders) < 2 or are_told_apart(kind, [branches[place][kind] for place in holders]):
+        if (
+            kind not in self.kinds
+            or len(holders) < 2
+            or are_told_apart(kind, [branches[place][kind] for place in holders])
+        ):
             return demands
         pointer = part.exclusive or ""
         concern: Concern

@@ -78,4 +78,6 @@ def _why_object(demand: ObjectDemand, depth: int) -> str:
             return f"the property {name!r} is required but not allowed"
         if depth and len(value) > 1 and not joint_alternatives(value):
             return f"the required property {name!r} has no value: {_why_empty(value, depth - 1)}"
-    return "required, minProperties and maxProperties contradict each other" if demand.at_least or demand.at_most else ""
+    return (
+        "required, minProperties and maxProperties contradict each other" if demand.at_least or demand.at_most else ""
+    )

@@ -64,6 +64,32 @@ def draft_of(schema: Json, default: Draft) -> Draft:
     return draft
 
 
+# The formats that one of the drafts defines. They are asserted in every draft; other names are annotations in all.
+FORMATS = frozenset(
+    (
+        "date-time",
+        "date",
+        "time",
+        "duration",
+        "email",
+        "idn-email",
+        "hostname",
+        "idn-hostname",
+        "ipv4",
+        "ipv6",
+        "uri",
+        "uri-reference",
+        "iri",
+        "iri-reference",
+        "uuid",
+        "uri-template",
+        "json-pointer",
+        "relative-json-pointer",
+        "regex",
+    )
+)
+
+
 class Holds(Enum):
     """How a keyword's value holds subschemas."""
 

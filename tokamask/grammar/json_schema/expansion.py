@@ -6,14 +6,13 @@ nodes again. There are finitely many sets, so a recursive schema ends here as a 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from typing import NamedTuple
 
 from tokamask.errors import CompileBudgetExceeded, UnsupportedFeature
 from tokamask.grammar.json_schema.demands import (
     ANY_VALUE,
-    ANYTHING,
     Alternatives,
     ArrayDemand,
     BooleanDemand,
@@ -46,6 +45,10 @@ from tokamask.grammar.json_schema.values import is_spellable
 MAXIMUM_NODES = 50_000
 MAXIMUM_OUTLINES = 200_000
 
+# What is to blame, the likeliest first, when numbers or strings are too many to tell apart.
+_NUMBER_KEYWORDS = ("multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum", "const")
+_STRING_KEYWORDS = ("pattern", "format", "maxLength", "minLength")
+
 # How far ahead a contradiction is looked for before the children of an alternative are given numbers.
 FORESIGHT = 4
 
@@ -69,9 +72,17 @@ class Expansion:
         """The number of a node; a new one waits for `complete`."""
         number = self._numbers.get(node)
         if number is None:
-            aimed = NOTHING if FALSE in node else ANYTHING.union(*[obligation.aim() for obligation in node])
+            aimed = self._aimed(node)
             number = self._numbers[node] = self._added(node) if aimed == node else self.number(aimed)
         return number
+
+    @staticmethod
+    def _aimed(node: Node) -> Node:
+        """The same values with mere references followed and `false` alone, so that fewer nodes differ."""
+        if FALSE in node:
+            return NOTHING
+        aims = {obligation: aim for obligation in node if (aim := obligation.aim()) is not None}
+        return node.difference(aims).union(*aims.values()) if aims else node
 
     def _added(self, node: Node) -> int:
         number = len(self.nodes)
@@ -170,7 +181,7 @@ class Expansion:
         return Alternative(outline, concerns)
 
     def _foresees_nothing(self, needed: Sequence[Node], foresight: int) -> bool:
-        """Whether one of these nodes plainly has no value. Only merged nodes are looked at: they are what contradicts."""
+        """Whether one of these nodes plainly has no value. Only merged ones are looked at: those may contradict."""
         for node in needed:
             if FALSE in node:
                 return True
@@ -196,7 +207,7 @@ def joint_alternatives(node: Node) -> Alternatives:
     )
 
 
-def pointer_of(node: Collection[Obligation]) -> str:
+def pointer_of(node: Node) -> str:
     """The place of the first obligation of a node."""
     return min(node, key=_serial).pointer if node else "#"
 
@@ -210,9 +221,17 @@ def _scalar(demand: NumberDemand | StringDemand, node: Node) -> Alternative | No
     try:
         shape = number_shape(demand) if isinstance(demand, NumberDemand) else string_shape(demand)
     except (UnsupportedFeature, CompileBudgetExceeded) as error:
-        keyword = "multipleOf" if isinstance(demand, NumberDemand) else "pattern"
-        places = [obligation for obligation in node if obligation.has_keyword(keyword)] or node
-        refusal = Refusal(f"{pointer_of(places)}/{keyword}", keyword, error.message)
+        keywords = _NUMBER_KEYWORDS if isinstance(demand, NumberDemand) else _STRING_KEYWORDS
+        pointer, keyword = next(
+            (
+                (f"{obligation.pointer}/{keyword}", keyword)
+                for keyword in keywords
+                for obligation in sorted(node, key=_serial)
+                if obligation.has_keyword(keyword)
+            ),
+            (pointer_of(node), keywords[0]),
+        )
+        refusal = Refusal(pointer, keyword, error.message)
         return Alternative(unconfined(demand), (*demand.concerns, refusal))
     return None if shape is None else Alternative(shape, demand.concerns)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from tokamask.grammar.formats import format_is_known
+from tokamask.grammar.formats import format_limitation
 from tokamask.grammar.json_schema.catalogue import Catalogue
-from tokamask.grammar.json_schema.drafts import NAME_BY_DRAFT, Draft, subschemas
+from tokamask.grammar.json_schema.drafts import FORMATS, NAME_BY_DRAFT, Draft, subschemas
 from tokamask.grammar.json_schema.keywords import KEYWORDS
 from tokamask.grammar.json_schema.obligations import escaped
 from tokamask.grammar.json_schema.references import Scope
@@ -15,8 +15,28 @@ from tokamask.grammar.json_schema.values import Json
 
 # Keywords that the specifications define without an assertion.
 _ANNOTATIONS = frozenset(
-    "$schema $id id $anchor $dynamicAnchor $recursiveAnchor $comment $vocabulary $defs definitions title description "
-    "default examples deprecated readOnly writeOnly contentEncoding contentMediaType contentSchema".split()
+    (
+        "$schema",
+        "$id",
+        "id",
+        "$anchor",
+        "$dynamicAnchor",
+        "$recursiveAnchor",
+        "$comment",
+        "$vocabulary",
+        "$defs",
+        "definitions",
+        "title",
+        "description",
+        "default",
+        "examples",
+        "deprecated",
+        "readOnly",
+        "writeOnly",
+        "contentEncoding",
+        "contentMediaType",
+        "contentSchema",
+    )
 )
 # Keywords that say how another one is meant, and that one.
 _MODIFIERS = {"then": "if", "else": "if", "minContains": "contains", "maxContains": "contains"}
@@ -25,7 +45,7 @@ _MODIFIERS = {"then": "if", "else": "if", "minContains": "contains", "maxContain
 def keyword_reports(
     schema: Json, scope: Scope, catalogue: Catalogue, refusals: tuple[Refusal, ...]
 ) -> Iterator[KeywordReport]:
-    """Reports in the order of the document; refusals elsewhere (in another document, of keywords together) come last."""
+    """Reports in the order of the document; refusals elsewhere (of another document, or of keywords together) last."""
     left = {refusal.pointer: refusal for refusal in refusals}
     waiting: list[tuple[Json, Scope, str]] = [(schema, scope, "#")]
     while waiting:
@@ -42,8 +62,11 @@ def keyword_reports(
                 yield KeywordReport(here, keyword, KeywordStatus.REFUSED, refusal.reason)
             else:
                 annotation = _why_annotation(keyword, place, inner.draft, obligation is not None, catalogue)
-                status = KeywordStatus.ENFORCED if annotation is None else KeywordStatus.ANNOTATION
-                yield KeywordReport(here, keyword, status, annotation or "")
+                if annotation is not None:
+                    yield KeywordReport(here, keyword, KeywordStatus.ANNOTATION, annotation)
+                else:
+                    limitation = format_limitation(value) if keyword == "format" else None
+                    yield KeywordReport(here, keyword, KeywordStatus.ENFORCED, limitation or "")
             for path, subschema in subschemas(keyword, value):
                 below.append((subschema, inner, "/".join([here, *map(escaped, path)])))
         waiting.extend(reversed(below))
@@ -72,6 +95,6 @@ def _why_annotation(
     if keyword == "format":
         if not catalogue.options.asserts_formats:
             return "formats are annotations by choice"
-        if not format_is_known(schema["format"]):
+        if schema["format"] not in FORMATS:
             return f"the format {schema['format']!r} is unknown"
     return None

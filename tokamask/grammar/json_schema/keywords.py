@@ -11,10 +11,10 @@ from fractions import Fraction
 from typing import NoReturn
 
 from tokamask.errors import CompileBudgetExceeded, GrammarError, GrammarSyntaxError, UnsupportedFeature
-from tokamask.grammar.formats import format_is_known, format_language
+from tokamask.grammar.formats import format_language
 from tokamask.grammar.json_schema.clauses import Clauses
 from tokamask.grammar.json_schema.demands import ANYTHING, Node, PropertyCount, common_multiple
-from tokamask.grammar.json_schema.drafts import Draft
+from tokamask.grammar.json_schema.drafts import FORMATS, Draft
 from tokamask.grammar.json_schema.values import Json, Kind, exact, is_number
 from tokamask.grammar.regular_expression import pattern_language
 
@@ -165,7 +165,7 @@ def pattern(clauses: Clauses, value: Json, schema: Schema) -> None:
 def format_(clauses: Clauses, value: Json, schema: Schema) -> None:
     if not isinstance(value, str):
         _malformed(clauses, "format", "the name of a format", value)
-    if not clauses.asserts_formats or not format_is_known(value):
+    if not clauses.asserts_formats or value not in FORMATS:
         return
     language = format_language(value)
     if language is None:
@@ -271,7 +271,9 @@ def pattern_properties(clauses: Clauses, value: Json, schema: Schema) -> None:
         name: clauses.child(subschema, "patternProperties", name)
         for name, subschema in _object(clauses, "patternProperties", value).items()
     }
-    if children and (clauses.child(schema.get("additionalProperties", True), "additionalProperties") or any(children.values())):
+    if children and (
+        clauses.child(schema.get("additionalProperties", True), "additionalProperties") or any(children.values())
+    ):
         clauses.refuse("patternProperties", "names cannot be told apart by patterns yet", Kind.OBJECT)
 
 
@@ -441,9 +443,7 @@ _DRAFT_2019_09: Mapping[str, Keyword] = {
 }
 _DRAFT_2020_12: Mapping[str, Keyword] = {
     **{
-        keyword: read
-        for keyword, read in _DRAFT_2019_09.items()
-        if keyword not in ("$recursiveRef", "additionalItems")
+        keyword: read for keyword, read in _DRAFT_2019_09.items() if keyword not in ("$recursiveRef", "additionalItems")
     },
     "$dynamicRef": dynamic_ref,
     "items": items,

@@ -39,9 +39,9 @@ class Obligation:
             place = parent._place
         return "/".join([place, *reversed(segments)])
 
-    def aim(self) -> Node:
-        """The node of the same values at the end of a chain of mere references; usually this obligation itself."""
-        return frozenset((self,))
+    def aim(self) -> Node | None:
+        """The node of the same values at the end of a chain of mere references; None if this is no such reference."""
+        return None
 
     def alternatives(self) -> Alternatives:
         if self._alternatives is None:
@@ -65,9 +65,7 @@ class KnownObligation(Obligation):
 
     __slots__ = ()
 
-    def __init__(
-        self, serial: int, place: Place, alternatives: Alternatives
-    ) -> None:
+    def __init__(self, serial: int, place: Place, alternatives: Alternatives) -> None:
         super().__init__(serial, place)
         self._alternatives = alternatives
 

@@ -7,7 +7,7 @@ is followed here without waking it, unless an identifier on the way changes the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from tokamask.errors import GrammarError, UnsupportedFeature
@@ -33,7 +33,13 @@ class Scope:
     __slots__ = ("_library", "_parent", "_resolver", "document", "draft", "place")
 
     def __init__(
-        self, library: Library, document: Json, draft: Draft, place: str, parent: Scope | None, resolver: Any = None
+        self,
+        library: Library,
+        document: Json,
+        draft: Draft,
+        place: str,
+        parent: Scope | None,
+        resolver: Resolver[Json] | None,
     ) -> None:
         self._library = library
         self._parent = parent
@@ -103,13 +109,15 @@ class Scope:
 
     @property
     def resolver(self) -> Resolver[Json]:
-        if self._resolver is None:
+        resolver = self._resolver
+        if resolver is None:
             if self._parent is None:
-                self._resolver = self._library.root_resolver(self.document, self.draft)
+                resolver = self._library.root_resolver(self.document, self.draft)
             else:
                 resource = _specification(self.draft).create_resource(self.document)
-                self._resolver = self._parent.resolver.in_subresource(resource)
-        return self._resolver
+                resolver = self._parent.resolver.in_subresource(resource)
+            self._resolver = resolver
+        return resolver
 
 
 class Library:
@@ -120,7 +128,9 @@ class Library:
         # By the identity of the resource's root, which the documents keep alive.
         self._scopes: dict[int, Scope] = {}
 
-    def scope(self, document: Json, draft: Draft, place: str, parent: Scope | None, resolver: Any) -> Scope:
+    def scope(
+        self, document: Json, draft: Draft, place: str, parent: Scope | None, resolver: Resolver[Json] | None
+    ) -> Scope:
         scope = self._scopes.get(id(document))
         if scope is None:
             scope = self._scopes[id(document)] = Scope(self, document, draft, place, parent, resolver)
@@ -128,11 +138,11 @@ class Library:
 
     def root_resolver(self, document: Json, draft: Draft) -> Resolver[Json]:
         """A resolver that sees the root document, the user's registry and the metaschemas."""
-        from jsonschema_specifications import REGISTRY as METASCHEMAS
+        from jsonschema_specifications import REGISTRY as METASCHEMAS  # type: ignore[import-untyped]
         from referencing import Registry, Resource
 
         specification = _specification(draft)
-        registry = METASCHEMAS
+        registry: Registry[Json] = METASCHEMAS
         if isinstance(self._registry, Registry):
             registry = METASCHEMAS.combine(self._registry)
         elif self._registry:

@@ -42,13 +42,17 @@ def productive_nodes(expansion: Expansion) -> bytearray:
 class Remains:
     """The nodes reachable from a productive root through productive alternatives, renumbered with the root as 0.
 
+    Nodes of scalars that are spelled alike become one: half of an ordinary schema is `{"type": "string"}`.
+
     Attributes:
         nodes: their shapes.
         concerns: what was assumed for one of them, each once, in the order of the nodes.
     """
 
     def __init__(self, expansion: Expansion, productive: bytearray, root: int) -> None:
+        self._expansion = expansion
         self._productive = productive
+        self._leaves: dict[tuple[Alternative, ...], int] = {}
         self._numbers: dict[int, int] = {}
         self._order: list[int] = []
         self._number(root)
@@ -66,9 +70,18 @@ class Remains:
     def _number(self, number: int) -> int:
         known = self._numbers.get(number)
         if known is None:
-            known = self._numbers[number] = len(self._order)
-            self._order.append(number)
+            known = self._leaf(number)
+            if known == len(self._order):
+                self._order.append(number)
+            self._numbers[number] = known
         return known
+
+    def _leaf(self, number: int) -> int:
+        """The number of a node: a new one, unless it is a node of scalars that was there before."""
+        alternatives = self._expansion.expanded(number)
+        if all(isinstance(outline, ScalarShape | StringShape) for outline, _ in alternatives):
+            return self._leaves.setdefault(alternatives, len(self._order))
+        return len(self._order)
 
     def _is_productive(self, alternative: Alternative) -> bool:
         outline = alternative.outline

@@ -29,7 +29,9 @@ def whitespace_language(policy: str | int) -> Language:
     if policy == "one-space":
         return Language.words([b"", b" "])
     if policy == "flexible":
-        indents = [b" " * width for width in range(WIDEST_INDENT + 1)] + [b"\t" * width for width in range(1, MOST_TABS + 1)]
+        indents = [b" " * width for width in range(WIDEST_INDENT + 1)] + [
+            b"\t" * width for width in range(1, MOST_TABS + 1)
+        ]
         return Language.words([b"", b" ", *(newline + indent for newline in (b"\n", b"\r\n") for indent in indents)])
     if policy == "any":
         return assemble(_BYTE_CLASS, [[0, 0, 0, 0, -1]], [True])

@@ -13,20 +13,21 @@ from lark.grammar import NonTerminal
 from lark.grammar import Terminal as TerminalSymbol
 from lark.lexer import Pattern, PatternStr
 from lark.load_grammar import Grammar as LarkGrammar
-from lark.load_grammar import GrammarBuilder, PrepareLiterals, TerminalTreeToPattern, stdlib_loader
+from lark.load_grammar import GrammarBuilder, PrepareLiterals, TerminalTreeToPattern, _parse_grammar, stdlib_loader
 
 from tokamask.errors import CompileBudgetExceeded, GrammarError, GrammarSyntaxError, UnsupportedFeature
-from tokamask.grammar.expression_algebra import choice, optional, repeat, sequence
+from tokamask.grammar.expression_algebra import choice, joined_name, optional, repeat, sequence
 from tokamask.grammar.language import Language
 from tokamask.grammar.lark.ignored import Ignored
 from tokamask.grammar.lark.terminals import lexeme_language
 from tokamask.grammar.normalise import normalise
 from tokamask.grammar.rules import Expression, Reference, RuleSet, Terminal
+from tokamask.grammar.strong_components import strong_components
 
 __all__ = ["read_lark"]
 
-# Terminals are written out in one another; templates, in the rules that use them.
-PATTERN_LIMIT = 200_000
+# Characters of a terminal with those it mentions written out, and rules that templates may become.
+PATTERN_LIMIT = 50_000
 INSTANCE_LIMIT = 2_000
 
 # The recogniser counts repetitions in 32 bits.
@@ -83,6 +84,7 @@ class _Builder(GrammarBuilder):
 def _load(text: str) -> LarkGrammar:
     builder = _Builder()
     try:
+        _check_terminal_lengths(_parse_grammar(text, "the grammar"))  # type: ignore[no-untyped-call]
         builder.load_grammar(text, "the grammar")
         return builder.build()
     except UnexpectedInput as error:
@@ -94,6 +96,28 @@ def _load(text: str) -> LarkGrammar:
         raise _located(str(error), text) from error
     except RecursionError as error:
         raise CompileBudgetExceeded("the grammar nests too deeply") from error
+
+
+def _check_terminal_lengths(grammar: Any) -> None:
+    """Refuse terminals that grow beyond bounds when those they mention are written out, before Lark does that."""
+    own_lengths: dict[str, int] = {}
+    mentions: dict[str, list[str]] = {}
+    for definition in grammar.find_data("term"):
+        name, body = str(definition.children[0]), definition.children[-1]
+        own_lengths[name] = own_lengths.get(name, 0) + sum(map(len, body.scan_values(lambda v: isinstance(v, Token))))
+        symbols = body.scan_values(lambda value: isinstance(value, TerminalSymbol))
+        mentions.setdefault(name, []).extend(str(symbol.name) for symbol in symbols)
+    known = {name: [each for each in found if each in mentions] for name, found in mentions.items()}
+    lengths: dict[str, int] = {}
+    # Circles are Lark's to report.
+    for family in strong_components(known):
+        for name in family:
+            lengths[name] = 1 + own_lengths[name] + sum(lengths.get(each, 1) for each in mentions[name])
+            if lengths[name] > PATTERN_LIMIT:
+                raise CompileBudgetExceeded(
+                    f"terminal {name} is longer than {PATTERN_LIMIT} characters when the terminals it uses are written "
+                    f"out; make some of them rules"
+                )
 
 
 def _located(message: str, text: str) -> GrammarSyntaxError:
@@ -172,13 +196,13 @@ class _Translation:
         children = node.children
         match node.data:
             case "expansions":
-                return choice(self._expression(child, environment) for child in children)
+                return self._choice(children, environment)
             case "expansion":
                 return sequence(self._expression(child, environment) for child in children)
             case "alias" | "value":
                 return self._expression(children[0], environment)
             case "maybe":
-                return optional(choice(self._expression(child, environment) for child in children))
+                return optional(self._choice(children, environment))
             case "expr":
                 return self._repetition(self._expression(children[0], environment), *children[1:])
             case "literal" | "range":
@@ -192,6 +216,31 @@ class _Translation:
                 return self._instance(name, tuple(self._argument(each, environment) for each in arguments), node)
             case unknown:
                 raise AssertionError(f"Lark's loader makes no {unknown!r}")
+
+    def _choice(self, alternatives: Iterable[Any], environment: Mapping[str, Expression]) -> Expression:
+        """Any of the alternatives; those that are plain words are one terminal, for there may be thousands."""
+        words: dict[bytes, str] = {}
+        others = []
+        for node in alternatives:
+            inner = node
+            while isinstance(inner, Tree) and inner.data in ("alias", "expansion", "value") and inner.children:
+                if inner.data == "expansion" and len(inner.children) > 1:
+                    break
+                inner = inner.children[0]
+            if isinstance(inner, Tree) and inner.data == "literal":
+                pattern, name = self._literal(inner), _literal_name(inner)
+            elif isinstance(inner, TerminalSymbol):
+                pattern, name = self._named_pattern(inner.name), inner.name
+            else:
+                pattern = None
+            if isinstance(pattern, PatternStr) and not pattern.flags:
+                words.setdefault(self._word(pattern, name), name)
+            else:
+                others.append(self._expression(node, environment))
+        if words:
+            name = joined_name(words.values(), " | ")
+            others.append(Terminal(self._ignored.before(Language.words(list(words)), name), name))
+        return choice(others)
 
     def _argument(self, node: Any, environment: Mapping[str, Expression]) -> Expression:
         """A template's argument: unlike elsewhere, a rule's name may be that of another template."""
@@ -223,16 +272,24 @@ class _Translation:
         return Terminal(self._ignored.before(self._lexeme(pattern, name), name), name)
 
     def _lexeme(self, pattern: Pattern, name: str) -> Language:
+        if isinstance(pattern, PatternStr) and not pattern.flags:
+            return Language.literal(self._word(pattern, name))
         try:
-            if isinstance(pattern, PatternStr) and not pattern.flags:
-                return Language.literal(pattern.value.encode())
             return lexeme_language(str(pattern.to_regexp()))
-        except UnicodeEncodeError as error:
-            raise self._error(f"terminal {name} has a lone surrogate, which no UTF-8 text has", name) from error
         except (UnsupportedFeature, CompileBudgetExceeded) as error:
             raise type(error)(f"terminal {name}: {error.message}") from error
         except GrammarError as error:
             raise self._error(f"terminal {name}: {error.message}", name) from error
+
+    def _word(self, pattern: PatternStr, name: str) -> bytes:
+        """The text of a plain string, in UTF-8."""
+        try:
+            word = pattern.value.encode()
+        except UnicodeEncodeError as error:
+            raise self._error(f"terminal {name} has a lone surrogate, which no UTF-8 text has", name) from error
+        if not word:
+            raise self._error(f"terminal {name} fits the empty text, which no terminal may", name)
+        return word
 
     def _named_pattern(self, name: str) -> Pattern:
         if name not in self._terminal_trees:
@@ -246,10 +303,6 @@ class _Translation:
 
     def _joined(self, tree: Any, name: str) -> Pattern:
         """One pattern for a terminal's tree, as Lark joins it; shared parts of the tree are written out each time."""
-        if _written_length(tree) > PATTERN_LIMIT:
-            raise CompileBudgetExceeded(
-                f"terminal {name} is longer than {PATTERN_LIMIT} characters when the terminals it uses are written out"
-            )
         pattern: Pattern = self._transformed(PrepareLiterals() * TerminalTreeToPattern(), tree)
         return pattern
 
@@ -275,22 +328,6 @@ class _Translation:
         edge = r"\b" if name.isidentifier() else ""
         place = re.search(edge + re.escape(name) + edge, self._text)
         return GrammarSyntaxError(message, source=self._text, offset=place.start() if place else 0)
-
-
-def _written_length(tree: Any) -> int:
-    """The characters of a pattern whose `tree` shares subtrees, each written out wherever it stands."""
-    lengths: dict[int, int] = {}
-    pending = [tree]
-    while pending:
-        node = pending[-1]
-        missing = [child for child in node.children if isinstance(child, Tree) and id(child) not in lengths]
-        if missing:
-            pending += missing
-        else:
-            pending.pop()
-            written = (lengths[id(each)] if isinstance(each, Tree) else len(str(each)) for each in node.children)
-            lengths[id(node)] = sum(written) + len("(?:|)")
-    return lengths[id(tree)]
 
 
 def _literal_name(node: Any) -> str:

@@ -26,8 +26,9 @@ from tokamask.grammar.regular_expression.syntax import (
     Repetition,
 )
 
-# Positions visited while sets of them are formed.
+# Positions visited while sets of them are formed, and steps of obligations.
 WORK_BUDGET = 5_000_000
+LOOKING_BUDGET = 500_000
 
 # An automaton that must accept the rest of the text, and its state.
 Obligation = tuple[int, int]
@@ -187,6 +188,8 @@ class _Looking:
         return rows, [self.accepts(tracked, threads) for tracked, threads in states]
 
     def successors(self, state: tuple[tuple[int, ...], Threads]) -> list[tuple[tuple[int, ...], Threads] | None]:
+        if self.work > LOOKING_BUDGET:
+            raise _too_much_work()
         tracked, threads = state
         leaving = [(self.targets(tracked, positions), obligations) for positions, obligations in threads]
         row: list[tuple[tuple[int, ...], Threads] | None] = []
@@ -217,8 +220,6 @@ class _Looking:
                 new = self.begin(looks, tracked, self.positions.groups[position])
                 if new is not None:
                     by_looks[new] = by_looks.get(new, 0) | targets
-        if self.work > WORK_BUDGET // 10:
-            raise _too_much_work()
         return by_looks
 
     def begin(self, looks: Iterable[Look], tracked: tuple[int, ...], group: int | None) -> frozenset[Obligation] | None:
@@ -241,6 +242,7 @@ class _Looking:
 
     def step(self, obligations: frozenset[Obligation], cell: int) -> frozenset[Obligation] | None:
         """What is left to fulfil after a character; None if that has become impossible."""
+        self.work += 1 + len(obligations)
         left = set()
         for number, at in obligations:
             automaton = self.obligations[number]
@@ -252,9 +254,7 @@ class _Looking:
         return frozenset(left)
 
     def accepts(self, tracked: tuple[int, ...], threads: Threads) -> bool:
-        return any(
-            self.fulfilled(obligations) and self.ends(tracked, positions) for positions, obligations in threads
-        )
+        return any(self.fulfilled(obligations) and self.ends(tracked, positions) for positions, obligations in threads)
 
     def ends(self, tracked: tuple[int, ...], positions: int) -> bool:
         for position in bits(positions):

@@ -212,7 +212,6 @@ class _Builder:
             tail = self.optional(self.pair(self.part(node), tail))
         return self.pair(self.concatenation([self.part(node) for _ in range(minimum)]), tail)
 
-
     def anything(self) -> _Part:
         return self.repetition(Characters(ANY), 0, None)
 

@@ -236,5 +236,3 @@ class PythonReader(Reader):
         if not self.flags.ignore_case:
             return code_points
         return ignoring_ascii_case(code_points) if self.flags.ascii else ignoring_case(code_points)
-
-

@@ -1,9 +1,9 @@
 """Reading a regular expression: what the dialects have in common. Each dialect is a subclass in a file of its own.
 
-    alternation = sequence ("|" sequence)*
-    sequence    = (atom quantifier?)*
-    atom        = "." | "^" | "$" | "\\" escape | "[" class "]" | "(" group ")" | character
-    quantifier  = ("*" | "+" | "?" | "{" bounds "}") "?"?
+alternation = sequence ("|" sequence)*
+sequence    = (atom quantifier?)*
+atom        = "." | "^" | "$" | "\\" escape | "[" class "]" | "(" group ")" | character
+quantifier  = ("*" | "+" | "?" | "{" bounds "}") "?"?
 """
 
 from __future__ import annotations

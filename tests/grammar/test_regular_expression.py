@@ -1,0 +1,315 @@
+"""Regular expressions against `re`: all short texts for chosen and for generated patterns."""
+
+from __future__ import annotations
+
+import csv
+import re
+import warnings
+from itertools import product
+from typing import Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.grammar.json_schema.archives import DATA
+from tokamask.errors import CompileBudgetExceeded, GrammarSyntaxError, TokamaskError, UnsupportedFeature
+from tokamask.grammar.language import complement_in_text, equivalent, lengths, union
+from tokamask.grammar.regular_expression import pattern_language, read_pattern
+from tokamask.grammar.regular_expression.syntax import (
+    TEXT_START,
+    Alternation,
+    Characters,
+    Concatenation,
+    Repetition,
+)
+
+TEXTS = ["".join(letters) for count in range(5) for letters in product("ab\n é", repeat=count)]
+
+
+def assert_like_re(pattern: str, search: bool) -> None:
+    language = pattern_language(pattern, "python", search=search)
+    compiled = re.compile(pattern)
+    match = compiled.search if search else compiled.fullmatch
+    for text in TEXTS:
+        assert language.matches(text.encode()) == bool(match(text)), (pattern, text)
+
+
+PYTHON_PATTERNS = [
+    "", "()", "ab", "a|b", "a|", "|a", "a*b|c", "(a|b)*abb", "a+?b", "a??", "a{2,4}", "a{,2}b{1,}", "a{2}{", "{a",
+    "a{,}",
+    "a{}", "a{1", "}", "]", "[]a]", "[^]a]", "[a-]", "[-a]", "[a^]", r"[\]a]", r"[\n-b]", "[^a]b", "é+", "[é-ü]",
+    r"\x61", r"\u00e9",
+    r"\U000000e9", r"\N{LATIN SMALL LETTER E WITH ACUTE}", r"\141", r"\0|a", r"[\141]", r"\.|a", "^a$", "a$", "a$\n",
+    "a$\n?", "$a",
+    "^", "$", r"\Aa\Z", r"a\Z", "(^a|b$)", "(?:^|a)b", "(a|^)*b", "(?:a$|b)*", "(?m)^a$", "(?m)(a$\\s*)+", "(?m:^)a",
+    "(?s)a.b", "a.b", "(?s:.)b",
+    "(?i)aB", "(?i:A)b", "(?i)É", "(?i)[^A]", "(?ai)É|a", "(?i)[A-É]", r"(?a)\w", r"\w+", r"\W", r"\s", r"\S\s",
+    r"\d|a", r"\D", r"[\w ]", r"[^\W a]",
+    "(?x) a b # comment", "(?x)a +", r"(?x)a\ b", "(?x)[ a]", "a(?#comment)*b", "(?P<name>a)b", r"\ba", r"a\b",
+    r"\bab\b", r"\Ba", r"\B", r"\b",
+    r"(?:\ba|b)*", r"é\b", "(?=ab)a[bc]", "(?=a)", "(?!a)", "(?!ab)[ab]+", "(?=.*a)(?=.*b)(?!.*é).*", "(?:(?!ab).)*",
+    "(?:(?=a.?b)..)*", "a(?=b|$)", "(?!^a)[ab]",
+    r"a(?!\bb)b", "a(?=(?!b).)", "(?=a(?=b))..", "(?!(?!a))a", "(?<=a)b", "(?<!a)b", "(?<=ab)a|b", "(?<!ab)a",
+    "(?<=^a)b", "a(?<!ba)b", "(?:a(?<=ba))+", "(?<=a(?<=a)b)a",
+    "(?:a|b(?=a))*", "(?=(?:ab)*$)[ab]*",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("search", [False, True])
+@pytest.mark.parametrize("pattern", PYTHON_PATTERNS)
+def test_python_patterns_match_what_re_matches(pattern: str, search: bool) -> None:
+    assert_like_re(pattern, search)
+
+
+ATOMS = st.sampled_from(
+    ["a", "b", "é", ".", r"\w", r"\W", r"\s", "[ab]", "[^a]", r"[^\n]", r"\n", " ", "^", "$", r"\b", r"\B", r"\A", r"\Z", "",
+     "(?m:^)", "(?m:$)", "(?s:.)", "(?i:A)", "(?i:[^É])"]
+)  # fmt: skip
+LOOKBEHINDS = st.tuples(
+    st.sampled_from(["(?<=", "(?<!"]),
+    st.sampled_from(["", "^"]),
+    st.lists(st.sampled_from(["a", "b", ".", r"\w", "[^a]", "é"]), min_size=1, max_size=2).map("".join),
+).map(lambda parts: "".join(parts) + ")")
+
+
+def larger(patterns: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    several = st.lists(patterns, min_size=2, max_size=3)
+    quantifiers = st.sampled_from(["*", "+", "?", "*?", "{2}", "{1,2}", "{,2}", "{2,}"])
+    return st.one_of(
+        several.map("".join),
+        several.map(lambda alternatives: f"(?:{'|'.join(alternatives)})"),
+        st.tuples(patterns, quantifiers).map(lambda parts: f"(?:{parts[0]}){parts[1]}"),
+        patterns.map(lambda pattern: f"(?={pattern})"),
+        patterns.map(lambda pattern: f"(?!{pattern})"),
+    )
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(st.recursive(ATOMS | LOOKBEHINDS, larger, max_leaves=8), st.booleans())
+def test_generated_patterns_match_what_re_matches(pattern: str, search: bool) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        try:
+            assert_like_re(pattern, search)
+        except UnsupportedFeature:
+            # Lookbehinds inside lookaheads, and the reverse, are refused.
+            assert "(?<" in pattern
+
+
+# Each with texts that match somewhere and texts that do not.
+ECMA_PATTERNS = [
+    (r"^\d$", ["0", "9"], ["٣", "a", ""]),
+    (r"^\w$", ["a", "Z", "_", "0"], ["é", "-"]),
+    (r"^\W$", ["é", "-"], ["a"]),
+    (r"^\s$", [" ", "\t", "\v", "\f", "\ufeff", "\u00a0", "\u2003", "\u2028", "\n"], ["\x1c", "\x85", "\u180e", "a"]),
+    (r"^\S$", ["\x1c", "a"], ["\ufeff"]),
+    ("^.$", ["a", "\x85", "😀"], ["\n", "\r", "\u2028", "\u2029", "ab"]),
+    ("a$", ["a", "ba"], ["a\n"]),
+    ("^a", ["ab"], ["\na"]),
+    ("(^a|b$)", ["ax", "xb"], ["xa", "bx"]),
+    ("a", ["xay"], ["b"]),
+    ("^$|^a$", ["", "a"], ["b"]),
+    (r"^\cJ\t\v\f\r\0$", ["\n\t\v\f\r\0"], ["J\t\v\f\r\0"]),
+    (r"^\x41\u0042\u{43}\u{1F600}$", ["ABC😀"], ["ABC"]),
+    (r"^\ud83d\ude00$", ["😀"], ["", "\u3d00"]),
+    (r"^[\ud83c\udf00-\ud83d\ude4f]$", ["😀", "🌀"], ["\ud7ff", "a"]),
+    (r"^[\ud800-\udbff]$", [], ["a", "😀"]),
+    (r"^\p{Lu}\p{Nd}\P{L}$", ["É٣-"], ["é٣-", "É٣é"]),
+    (r"^\p{Letter}\p{gc=Nd}\p{General_Category=Zs}$", ["é3 "], ["33 "]),
+    (r"^[\p{Sc}\p{ASCII_Hex_Digit}]+$", ["€fF$9"], ["g"]),
+    (r"^\p{LC}\p{L}\p{White_Space}\p{Upper}\p{Lower}$", ["ǅª\x85Aa"], ["ªª\x85Aa", "aª\x1cAa"]),
+    (r"^(?<name>a)(?:b)$", ["ab"], ["a"]),
+    ("^[^]$", ["\n", "a"], ["", "ab"]),
+    ("[]", [], ["", "a"]),
+    ("^[[]$", ["["], ["]"]),
+    (r"^\-\_\@\/\#\ \&$", ["-_@/# &"], ["-_@/#&"]),
+    ("^a{$", ["a{"], ["a"]),
+    ("^a{,2}$", ["a{,2}"], ["aa"]),
+    ("^{a}]$", ["{a}]"], ["a"]),
+    (r"^[\w-.]$", ["a", "-", "."], [",", "/"]),
+    (r"^[a\-z]$", ["a", "-", "z"], ["b"]),
+    (r"^[+--]$", ["+", ",", "-"], ["."]),
+    (r"^[\b]$", ["\b"], ["b"]),
+    ("^a{2,3}?$", ["aa", "aaa"], ["a", "aaaa"]),
+    (r"\bfoo\b", ["a foo!", "éfoo"], ["xfoo", "foo_"]),
+    (r"^\B$", [""], ["a"]),
+    ("^(?=.*[0-9])(?!.*--)[a-z0-9-]{3,}$", ["a-1", "1--".replace("--", "-a")], ["abc", "1--", "a1"]),
+    ("^(?!@@)[@a-z]+$", ["@a", "a@@"], ["@@a"]),
+    ("^@([a-z](?:(?!.*--)[a-z-]*[a-z])?)/x$", ["@a/x", "@a-b/x"], ["@a--b/x", "@a-/x"]),
+    ("(?=a)*b", ["b"], ["a"]),
+    ("(?<=a+)b", ["aab"], ["b", "ba"]),
+    ("(?<!a{2,3})b$", ["ab", "b"], ["aab"]),
+    ("^(?s:.)(?m:$)", ["\n", "a", "a\nb"], ["ab", ""]),
+    ("(?m-s:^b.)", ["a\nbc"], ["ab", "a\nb\n"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("pattern", "matching", "others"), ECMA_PATTERNS)
+def test_ecma_patterns(pattern: str, matching: list[str], others: list[str]) -> None:
+    language = pattern_language(pattern, "ecma", search=True)
+    assert [text for text in matching if not language.matches(text.encode())] == []
+    assert [text for text in others if language.matches(text.encode("utf-8", "surrogatepass"))] == []
+
+
+@pytest.mark.parametrize(
+    ("dialect", "pattern", "column", "message"),
+    [
+        ("python", "a(b", 2, r"missing \)"),
+        ("python", "ab)", 3, r"unbalanced \)"),
+        ("python", "[a", 1, "never closed"),
+        ("python", "[b-a]", 2, "runs backwards"),
+        ("python", r"[\w-a]", 2, "end of a range"),
+        ("python", "*a", 1, "nothing to repeat"),
+        ("python", "^*", 1, "nothing to repeat"),
+        ("python", "a**", 3, "multiple repeat"),
+        ("python", "a{3,2}", 7, "less than the least"),
+        ("python", "\\", 1, "at the end"),
+        ("python", r"a\q", 2, r"\\q has no meaning in Python"),
+        ("python", r"\x4", 4, "needs 2 hexadecimal digits"),
+        ("python", "a(?i)", 2, "must stand at its beginning"),
+        ("python", "(?L:a)", 1, "bytes"),
+        ("python", "(?au:a)", 1, "exclude each other"),
+        ("python", "(?<name>a)", 1, r"\(\? must go on"),
+        ("python", "(?P<1>a)", 1, "not the name of a group"),
+        ("python", r"\N{NO SUCH}", 1, "no character of this name"),
+        ("python", "(?#a", 4, "never closed"),
+        ("ecma", "(?i)a", 1, r"\(\? must go on"),
+        ("ecma", "(?P<n>a)", 1, r"\(\? must go on"),
+        ("ecma", r"\a", 1, "no meaning in ECMA-262"),
+        ("ecma", r"\Aa\Z", 1, "no meaning in ECMA-262"),
+        ("ecma", r"\p{Nope=x}", 1, "no property"),
+        ("ecma", r"\pL", 1, "in braces"),
+        ("ecma", r"\c1", 1, "needs a letter"),
+        ("ecma", r"\u{110000}", 1, "code point"),
+        ("ecma", r"\u12", 5, "needs 4"),
+        ("ecma", r"\01", 1, "octal"),
+        ("ecma", "a*+", 3, "multiple repeat"),
+        ("ecma", "x\ny(", 2, r"missing \)"),
+    ],
+)
+def test_malformed_patterns_show_the_place(
+    dialect: Literal["python", "ecma"], pattern: str, column: int, message: str
+) -> None:
+    with pytest.raises(GrammarSyntaxError, match=message) as raised:
+        pattern_language(pattern, dialect, search=True)
+    assert raised.value.column == column
+    assert str(raised.value).endswith("^")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "pattern", "message"),
+    [
+        ("python", r"(a+)\1", "a back-reference"),
+        ("python", "(?P<n>a)(?P=n)", "a back-reference"),
+        ("python", "(?>a+)b", "an atomic group"),
+        ("python", "a++b", "a possessive quantifier"),
+        ("python", "(a)?(?(1)b|c)", "a conditional"),
+        ("python", "(?=a(?<=ba)b)", "lookbehind of several characters inside a lookahead"),
+        ("python", r"(?<=a\b) b", "condition on what follows"),
+        ("python", "(?<=(?=ab)a)b", "lookahead of several characters inside a lookbehind"),
+        ("ecma", r"(a+)\1", "a back-reference"),
+        ("ecma", r"(?<n>a)\k<n>", "a back-reference"),
+        ("ecma", r"\p{Script=Greek}", "the property Script=Greek"),
+        ("ecma", r"\p{Emoji}", "the property Emoji"),
+        ("ecma", "(?i:a)", r"\(\?i:...\)"),
+        ("ecma", r"[\w--\d]", "a difference of classes"),
+        ("ecma", r"[\p{L}&&[^\p{Lu}]]", "an intersection of classes"),
+    ],
+)
+def test_what_cannot_be_exact_is_refused(dialect: Literal["python", "ecma"], pattern: str, message: str) -> None:
+    with pytest.raises(UnsupportedFeature, match=message):
+        pattern_language(pattern, dialect, search=True)
+
+
+def test_flags_from_outside() -> None:
+    assert pattern_language("a.", "python", search=False, flags="is").matches(b"A\n")
+    assert not pattern_language("a.", "python", search=False, flags="i").matches(b"A\n")
+    assert pattern_language("^b$", "ecma", search=True, flags="m").matches(b"a\nb\nc")
+    with pytest.raises(UnsupportedFeature, match="flags 'i'"):
+        read_pattern("a", "ecma", "i")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(((a{100}){100}){100}){100}",
+        "((((){1000}){1000}){1000}){1000}",
+        "(a|b)*a(a|b){40}",
+        "(?:x?){20000}x{20000}",
+        "(?:(?=.{0,60}a).{0,60}b)*",
+        "(" * 5_000 + ")" * 5_000,
+        "[a-z]{100000000000}",
+        "".join(f"(?:(?={letter}a)|(?={letter}b))" for letter in "abcdefghijkl"),
+    ],
+)
+def test_what_is_too_large_is_refused_in_time(pattern: str) -> None:
+    with pytest.raises(CompileBudgetExceeded):
+        pattern_language(pattern, "python", search=True)
+
+
+def test_the_tree_has_no_trace_of_groups_and_laziness() -> None:
+    a = Characters(((0x61, 0x61),))
+    assert read_pattern("(?P<n>(?:a))", "python") == a
+    assert read_pattern("a*?", "python") == read_pattern("a*", "ecma") == Repetition(a, 0, None)
+    assert read_pattern("^a|a", "ecma") == Alternation((Concatenation((TEXT_START, a)), a))
+
+
+def test_one_language_for_equal_arguments() -> None:
+    assert pattern_language("[0-9]+x", "ecma", search=True) is pattern_language("[0-9]+x", "ecma", search=True)
+
+
+def test_spellings_of_one_language_are_equivalent() -> None:
+    assert equivalent(
+        pattern_language("(ab|ac)*d?", "ecma", search=False),
+        pattern_language("(?:a[bc])*|(?:a[bc])*d", "python", search=False),
+    )
+    odd = pattern_language("^(?:..)*.$", "ecma", search=True)
+    even = pattern_language("^(?:..)*$", "ecma", search=True)
+    breaking = pattern_language("[\\n\\r\\u2028\\u2029]", "ecma", search=True)
+    assert equivalent(complement_in_text(odd), union(even, breaking))
+
+
+def test_a_thousand_repetitions() -> None:
+    assert lengths(pattern_language("^[^x]{3,1000}$", "ecma", search=True)) == (3, 1000)
+
+
+def compiled_by_re(pattern: str) -> re.Pattern[str] | None:
+    """None where a lookbehind has no fixed width."""
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        if "look-behind requires fixed-width" in str(error):
+            return None
+        raise
+
+
+def test_patterns_in_the_wild_are_right_or_refused() -> None:
+    """Half of these are written for another engine: what both read must mean the same, nothing may hang."""
+    path = DATA / "regex-patterns.csv"
+    if not path.exists():
+        pytest.skip("regex-patterns.csv is not beside the repository in shared/data")
+    texts = [
+        "",
+        "aaa bbb",
+        "()",
+        '"x"',
+        *"a|abc|ABC|aab|foo|foobar|12|2024-01-31|192.168.0.1|a@b.co|é|a b|AbcD12".split("|"),
+    ]
+    compared = 0
+    with path.open(encoding="utf-8", newline="") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for row in csv.DictReader(file):
+            pattern = row["regex"]
+            try:
+                language = pattern_language(pattern, "python", search=True)
+            except TokamaskError:
+                continue
+            compiled = compiled_by_re(pattern)
+            if compiled is None:
+                # The one thing read beyond `re`.
+                continue
+            for text in texts:
+                compared += 1
+                assert language.matches(text.encode()) == bool(compiled.search(text)), (pattern, text)
+    assert compared > 40 * len(texts)
