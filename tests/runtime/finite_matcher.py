@@ -26,6 +26,14 @@ class FiniteMatcher:
         self.is_terminated = False
 
     @property
+    def compiled(self) -> FiniteMatcher:
+        return self
+
+    def matcher(self, stop_token_ids: Iterable[int] | None = None) -> FiniteMatcher:
+        """As a compiled grammar makes them."""
+        return FiniteMatcher(self.texts, self.vocabulary, stop_token_ids)
+
+    @property
     def is_accepting(self) -> bool:
         return self.spelled in self.texts
 

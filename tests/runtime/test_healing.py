@@ -79,6 +79,13 @@ def test_exactly_the_spellings_of_prompt_end_and_document_are_allowed(
     assert walk(lost, texts, budget) == expected
 
 
+def test_a_token_that_reaches_far_past_the_end_is_allowed_by_what_follows_it() -> None:
+    """Its own first byte alone would leave more to spell than the budget holds."""
+    vocabulary = Vocabulary([b"a", b"w", b"x", b"y", b"wxy", b"awxy", None], stop_token_ids=[6])
+    matcher = cast(Matcher, FiniteMatcher([b"wxy"], vocabulary))
+    assert Healing(b"a", vocabulary, matcher).allowed(2).tolist() == [True, False, False, False, False, True, False]
+
+
 def test_a_piece_after_which_the_rest_has_no_spelling_is_not_a_candidate() -> None:
     vocabulary = Vocabulary([b"x", b"xy", b"xyz", None], stop_token_ids=[3])  # no token begins with "y"
     healing = Healing(b"xy", vocabulary, None)

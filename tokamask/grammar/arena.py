@@ -65,23 +65,23 @@ class _Table:
     offset: int
     capacity: int
     words: int
-    hash_of: bool = False
+    is_rebuilt: bool = False  # not copied when the arena grows: hash tables, and what only one call uses
 
 
 # Order in memory: what is touched by every call first.
 _TABLES: tuple[_Table, ...] = (
     _Table(THREADS, THREAD_CAPACITY, THREAD_WORDS),
-    _Table(THREAD_HASH, THREAD_HASH_SIZE, 1, hash_of=True),
+    _Table(THREAD_HASH, THREAD_HASH_SIZE, 1, is_rebuilt=True),
     _Table(CONFIGURATIONS, CONFIGURATION_CAPACITY, CONFIGURATION_WORDS),
-    _Table(CONFIGURATION_HASH, CONFIGURATION_HASH_SIZE, 1, hash_of=True),
+    _Table(CONFIGURATION_HASH, CONFIGURATION_HASH_SIZE, 1, is_rebuilt=True),
     _Table(LISTS, LIST_CAPACITY, 1),
-    _Table(MOVES, MOVE_SIZE, MOVE_WORDS, hash_of=True),
+    _Table(MOVES, MOVE_SIZE, MOVE_WORDS, is_rebuilt=True),
     _Table(FRAMES, FRAME_CAPACITY, 1),
-    _Table(FRAME_HASH, FRAME_HASH_SIZE, 1, hash_of=True),
-    _Table(SCRATCH, SCRATCH_CAPACITY, SCRATCH_WORDS),
+    _Table(FRAME_HASH, FRAME_HASH_SIZE, 1, is_rebuilt=True),
+    _Table(SCRATCH, SCRATCH_CAPACITY, SCRATCH_WORDS, is_rebuilt=True),
     _Table(OPERATIONS, OPERATION_CAPACITY, 1),
-    _Table(WALK, WALK_CAPACITY, 1),
-    _Table(FOUND, FOUND_CAPACITY, 1),
+    _Table(WALK, WALK_CAPACITY, 1, is_rebuilt=True),
+    _Table(FOUND, FOUND_CAPACITY, 1, is_rebuilt=True),
 )
 
 
@@ -126,51 +126,51 @@ def _lay_out(capacities: dict[int, int], row_words: int, rows: int) -> npt.NDArr
 
 def grown(arena: npt.NDArray[np.int32], row_words: int) -> npt.NDArray[np.int32] | None:
     """A larger arena with the same contents and rows of `row_words`; None when one step's scratch is at its limit."""
-    capacities = {table.offset: int(arena[table.capacity]) for table in _TABLES}
+    if arena[OVERFLOW] == SCRATCH_FULL and arena[SCRATCH_CAPACITY] >= MAXIMUM_SCRATCH:
+        return None
     rows = int(arena[ROW_CAPACITY])
+    if arena[ROW_COUNT] + 2 > rows:
+        rows = max(8, 2 * rows)
+    fresh = _lay_out(_grown_capacities(arena), row_words, rows)
+    places = {ROWS, ROW_CAPACITY, OVERFLOW}
+    for table in _TABLES:
+        places |= {table.offset, table.capacity}
+    for counter in range(HEADER_WORDS):
+        if counter not in places:
+            fresh[counter] = arena[counter]
+    for table in _TABLES:
+        if not table.is_rebuilt:
+            start, length = int(arena[table.offset]), int(arena[table.capacity]) * table.words
+            fresh[fresh[table.offset] : fresh[table.offset] + length] = arena[start : start + length]
+    length = int(arena[ROW_COUNT]) * row_words
+    fresh[fresh[ROWS] : fresh[ROWS] + length] = arena[arena[ROWS] : arena[ROWS] + length]
+    _rehash(fresh, arena)
+    return fresh
+
+
+def _grown_capacities(arena: npt.NDArray[np.int32]) -> dict[int, int]:
+    """Every table that is more than half used, or without head room for one step, doubles; so growth is rare."""
+    capacities = {table.offset: int(arena[table.capacity]) for table in _TABLES}
     if arena[OVERFLOW] == WALK_FULL:
         capacities[WALK] *= 2
     elif arena[OVERFLOW] == SCRATCH_FULL:
-        if capacities[SCRATCH] >= MAXIMUM_SCRATCH:
-            return None
         capacities[SCRATCH] *= 4
     slack = 2 * capacities[SCRATCH]
-    # Every table that is more than half used, or without head room for one step, doubles; so growth is rare.
-    for table, used in (
-        (THREADS, THREAD_COUNT),
-        (CONFIGURATIONS, CONFIGURATION_COUNT),
-        (LISTS, LIST_USED),
-        (FRAMES, FRAME_USED),
-        (OPERATIONS, OPERATION_USED),
-    ):
-        while capacities[table] < 2 * int(arena[used]) + 4 * slack:
+    wanted = {
+        THREADS: 2 * int(arena[THREAD_COUNT]) + 4 * slack,
+        CONFIGURATIONS: 2 * int(arena[CONFIGURATION_COUNT]) + 4 * slack,
+        LISTS: 2 * int(arena[LIST_USED]) + 4 * slack,
+        MOVES: 4 * int(arena[MOVE_COUNT]) + 64,
+        FRAMES: 2 * int(arena[FRAME_USED]) + 4 * slack,
+        FRAME_HASH: 4 * int(arena[FRAME_COUNT]) + 4 * slack,
+        OPERATIONS: 2 * int(arena[OPERATION_USED]) + 16384,
+    }
+    for table, entries in wanted.items():
+        while capacities[table] < entries:
             capacities[table] *= 2
-    while capacities[OPERATIONS] < 2 * int(arena[OPERATION_USED]) + 16384:
-        capacities[OPERATIONS] *= 2
     capacities[THREAD_HASH] = 2 * capacities[THREADS]
     capacities[CONFIGURATION_HASH] = 2 * capacities[CONFIGURATIONS]
-    while capacities[FRAME_HASH] < 4 * int(arena[FRAME_COUNT]) + 4 * slack:
-        capacities[FRAME_HASH] *= 2
-    while capacities[MOVES] < 4 * int(arena[MOVE_COUNT]) + 64:
-        capacities[MOVES] *= 2
-    if arena[ROW_COUNT] + 2 > rows:
-        rows = max(8, 2 * rows)
-    for table in (THREAD_HASH, CONFIGURATION_HASH, FRAME_HASH):
-        capacities[table] = 1 << (capacities[table] - 1).bit_length()
-    fresh = _lay_out(capacities, row_words, rows)
-    for counter in range(HEADER_WORDS):
-        if not any(counter in (table.offset, table.capacity) for table in _TABLES) and counter not in (ROWS, ROW_CAPACITY):
-            fresh[counter] = arena[counter]
-    fresh[OVERFLOW] = 0
-    for table in _TABLES:
-        if table.hash_of or table.offset in (SCRATCH, WALK, FOUND):
-            continue
-        start, length = int(arena[table.offset]), int(arena[table.capacity]) * table.words
-        fresh[fresh[table.offset] : fresh[table.offset] + length] = arena[start : start + length]
-    count = int(arena[ROW_COUNT]) * row_words
-    fresh[fresh[ROWS] : fresh[ROWS] + count] = arena[arena[ROWS] : arena[ROWS] + count]
-    _rehash(fresh, arena)
-    return fresh
+    return capacities
 
 
 @jit

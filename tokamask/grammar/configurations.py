@@ -350,7 +350,8 @@ def close_scratch(P: Words, M: Words) -> int:
         for i in range(1, count):
             at = base + kept * SCRATCH_WORDS
             other = base + i * SCRATCH_WORDS
-            if M[at] == M[other] and M[at + 1] == M[other + 1] and M[at + 2] == M[other + 2] and M[at + 3] == M[other + 3]:
+            same = M[at] == M[other] and M[at + 1] == M[other + 1]
+            if same and M[at + 2] == M[other + 2] and M[at + 3] == M[other + 3]:
                 M[at + 4] = united(P, M, M[at + 4], M[other + 4])
                 if M[OVERFLOW]:
                     return 0

@@ -184,15 +184,12 @@ class Grammar:
         data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
         recogniser = self._recogniser
         configuration = recogniser.start()
-        for offset, byte in enumerate(data):
-            target = recogniser.move(configuration, byte)
-            if target == 0:
-                break
+        offset = 0
+        while offset < len(data) and (target := recogniser.move(configuration, data[offset])):
             configuration = target
-        else:
-            if recogniser.is_accepting(configuration):
-                return CheckResult(True, len(text))
-            offset = len(data)
+            offset += 1
+        if offset == len(data) and recogniser.is_accepting(configuration):
+            return CheckResult(True, len(text))
         # A byte inside a character: the place is the character.
         characters = len(data[:offset].decode("utf-8", "ignore")) if isinstance(text, str) else offset
         shown = data.decode("utf-8", "replace")

@@ -11,16 +11,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numba
-from numba import types
+from numba import carray, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from tokamask.cache_directory import default_cache_directory
+
+__all__ = ["carray", "copy_words", "jit", "pointer"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -44,34 +48,26 @@ KERNEL_SOURCES = (
 )
 
 
-def user_cache_directory() -> Path:
-    """The platform's folder for files that can be made again, with `tokamask` below it."""
-    if sys.platform == "darwin":
-        root = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        root = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    else:
-        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return root / "tokamask"
-
-
 def kernel_cache_directory() -> Path:
     """Folder of the compiled kernels of exactly these sources and this numba, writable by us."""
     digest = hashlib.sha256(numba.__version__.encode())
     for name in KERNEL_SOURCES:
-        path = PACKAGE / name
-        if path.exists():
-            digest.update(path.read_bytes())
-    folder = user_cache_directory() / f"kernels-{digest.hexdigest()[:16]}"
+        digest.update((PACKAGE / name).read_bytes())
+    name = f"kernels-{digest.hexdigest()[:16]}"
     try:
+        folder = default_cache_directory() / name
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".probe-{os.getpid()}"
         probe.touch()
         probe.unlink()
-    except OSError:
-        # A read-only home: compile once per boot instead of once per machine.
-        folder = Path(tempfile.gettempdir()) / f"tokamask-{os.getuid() if hasattr(os, 'getuid') else 0}" / folder.name
-        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        # No home, or a read-only one. Not a folder shared through /tmp: whoever writes it decides what runs.
+        folder = Path(tempfile.mkdtemp(prefix="tokamask-kernels-"))
+        warnings.warn(
+            f"the cache folder of compiled kernels cannot be used; they are compiled anew into {folder}, "
+            "which takes half a minute in every process",
+            stacklevel=2,
+        )
     return folder
 
 
@@ -101,27 +97,34 @@ def jit(function: Function) -> Function:
     return kernel  # type: ignore[no-any-return]
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def pointer(typing_context: Any, address: Any) -> Any:
-    """`pointer(address: int64)` -> a void pointer that `numba.carray` can turn into an array.
+if TYPE_CHECKING:
 
-    Passing addresses as integers makes a call 0.1 us cheaper than passing arrays; the caller keeps them alive.
-    """
+    def pointer(address: int) -> Any: ...
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+    def copy_words(target: int, source: int, words: int) -> None: ...
 
-    return types.voidptr(types.int64), generate
+else:
 
+    @intrinsic
+    def pointer(typing_context, address):
+        """`pointer(address: int64)` -> a void pointer that `carray` can turn into an array.
 
-@intrinsic  # type: ignore[untyped-decorator]
-def copy_words(typing_context: Any, target: Any, source: Any, words: Any) -> Any:
-    """memcpy of `words` int32 words between two addresses (a plain loop is three times slower)."""
+        Passing addresses as integers makes a call 0.1 us cheaper than passing arrays; the caller keeps them alive.
+        """
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        to, start, count = arguments
-        word = cgutils.int32_t.as_pointer()
-        cgutils.raw_memcpy(builder, builder.inttoptr(to, word), builder.inttoptr(start, word), count, 4)
-        return context.get_dummy_value()
+        def generate(context, builder, signature, arguments):
+            return builder.inttoptr(arguments[0], cgutils.voidptr_t)
 
-    return types.void(types.int64, types.int64, types.int64), generate
+        return types.voidptr(types.int64), generate
+
+    @intrinsic
+    def copy_words(typing_context, target, source, words):
+        """memcpy of `words` int32 words between two addresses (a plain loop is three times slower)."""
+
+        def generate(context, builder, signature, arguments):
+            to, start, count = arguments
+            word = cgutils.int32_t.as_pointer()
+            cgutils.raw_memcpy(builder, builder.inttoptr(to, word), builder.inttoptr(start, word), count, 4)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.int64, types.int64), generate

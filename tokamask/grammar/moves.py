@@ -178,9 +178,7 @@ def _list_key(P: Words, M: Words, pc: int, data: int, place: int, escape: int, o
 
 
 @jit
-def list_candidates(
-    P: Words, M: Words, pc: int, data: int, lexeme: int, escape: int, out: Words, count: int
-) -> int:
+def list_candidates(P: Words, M: Words, pc: int, data: int, lexeme: int, escape: int, out: Words, count: int) -> int:
     """Add to `out` a superset of the bytes that the thread can read; returns their number or ANY_BYTE."""
     if count == ANY_BYTE:
         return ANY_BYTE

@@ -102,7 +102,8 @@ def assemble(rule_set: rules.RuleSet) -> Program:
     try:
         start = assembler.rule_set(rule_set)
     except RecursionError:
-        raise CompileBudgetExceeded("the grammar's expressions are nested too deeply; name parts of them as rules") from None
+        message = "the grammar's expressions are nested too deeply; name parts of them as rules"
+        raise CompileBudgetExceeded(message) from None
     return Program(assembler.finish(), start, np.array(assembler.records, dtype=np.int32))
 
 

@@ -1,4 +1,4 @@
-"""The recogniser as an object: bytes in, configurations out. What `Grammar.check` uses, and tests compare masks with."""
+"""The recogniser as an object: bytes in, configurations out. `Grammar.check` and the tests use it."""
 
 from __future__ import annotations
 

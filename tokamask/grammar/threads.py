@@ -383,7 +383,7 @@ def property_value(P: Words, record: int, index: int) -> int:
 
 @jit
 def _object(P: Words, M: Words, pc: int, data: int, lexeme: int, index: int, ret: int, byte: int) -> None:
-    """All places of an object but the inside of a key; `lexeme` is the state of the whitespace before the next token."""
+    """All places of an object but the inside of a key; `lexeme`: the state of the whitespace before the next token."""
     operation = P[pc]
     record = pc - (operation - OBJECT_OPEN)
     blank = P[record + OBJECT_WHITESPACE]

@@ -107,7 +107,7 @@ class GrammarCompiler:
         if version != FORMAT_VERSION:
             raise VocabularyMismatch(f"{path} has format {version}, this version reads {FORMAT_VERSION}; compile again")
         if fingerprint != self.vocabulary.fingerprint:
-            raise VocabularyMismatch(f"{path} was compiled for another vocabulary ({fingerprint[:12]}...); compile again")
+            raise VocabularyMismatch(f"{path} belongs to another vocabulary ({fingerprint[:12]}...); compile again")
         compiled = CompiledGrammar(program, self.vocabulary, self._pieces, self.budget, is_exact)
         compiled.adopt(arena)
         return compiled

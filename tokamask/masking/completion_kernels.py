@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import carray
 
 from tokamask.grammar.arena import (
     CONFIGURATION_WORDS,
@@ -23,7 +22,7 @@ from tokamask.grammar.arena import (
     WALK_FULL,
 )
 from tokamask.grammar.configurations import LIST_LENGTH, LIST_START, MARK
-from tokamask.grammar.jit import jit, pointer
+from tokamask.grammar.jit import carray, jit, pointer
 from tokamask.grammar.moves import ANY_BYTE, candidate_buffer, configuration_candidates, move
 from tokamask.grammar.name_table import OFF
 from tokamask.grammar.program import OBJECT_KEY

@@ -180,7 +180,7 @@ def _name_cost(P: Words, K: Words, names: int, entry: int, depth: int) -> int:
 
 @jit
 def _analyse_object(P: Words, K: Words, pc: int) -> int:
-    """Cost of an object after its `{`; also, for schema order, K[next required + p]: from after a value at position p."""
+    """Cost of an object after its `{`; for schema order also K[next required + p], from after a value at position p."""
     count = P[pc + OBJECT_COUNT]
     names = P[pc + OBJECT_NAMES]
     for entry in range(P[names]):

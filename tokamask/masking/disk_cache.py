@@ -18,7 +18,6 @@ import os
 import re
 import secrets
 import shutil
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Mapping
@@ -28,6 +27,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from tokamask.cache_directory import default_cache_directory
 
 __all__ = ["Arrays", "DiskCache", "default_cache_directory"]
 
@@ -41,22 +42,6 @@ PAGE = 4096
 
 _warned: set[Path | None] = set()
 _warned_lock = threading.Lock()
-
-
-def default_cache_directory() -> Path:
-    """Where the platform keeps a user's caches: XDG Base Directory Specification, or the custom of macOS and Windows.
-
-    Raises:
-        RuntimeError: the user has no home directory.
-    """
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA")
-        return (Path(local) if local else Path.home() / "AppData" / "Local") / "tokamask" / "Cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "tokamask"
-    configured = os.environ.get("XDG_CACHE_HOME", "")
-    # The specification: a relative path there is to be ignored.
-    return (Path(configured) if os.path.isabs(configured) else Path.home() / ".cache") / "tokamask"
 
 
 class DiskCache:

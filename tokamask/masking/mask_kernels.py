@@ -320,7 +320,7 @@ def _exits_thread(M: Words, state: int, after: int) -> int:
 
 @jit
 def _walk_groups(P: Words, M: Words, V: Words, state: int, after: int, least: int, most: int) -> int:
-    """Exits restricted to closing tokens that begin between `least` and `most` characters (-1: any) before the quote."""
+    """Exits by closing tokens that begin between `least` and `most` characters (-1: any number) before the quote."""
     has_row = 0
     entry = V[EXITS] + state * EXIT_WORDS
     first = V[GROUPS] + V[entry + EXIT_FIRST_GROUP] * GROUP_WORDS

@@ -29,14 +29,24 @@ class Matcher:
     with the result. Stop tokens are allowed exactly when `is_accepting`; after one only stop tokens are allowed.
     """
 
-    __slots__ = ("_bitmask", "_compiled", "_history", "_row_address", "_row_bytes", "_stop_address", "_stop_set", "_stops")
+    __slots__ = (
+        "_bitmask",
+        "_compiled",
+        "_history",
+        "_row_address",
+        "_row_bytes",
+        "_stop_address",
+        "_stop_set",
+        "_stops",
+    )
 
     def __init__(self, compiled: CompiledGrammar, stop_token_ids: Iterable[int]) -> None:
         self._compiled = compiled
         stops = sorted(set(stop_token_ids))
         for token in stops:
             if not 0 <= token < compiled.vocabulary.size:
-                raise VocabularyMismatch(f"stop token {token} is outside of the vocabulary of {compiled.vocabulary.size}")
+                size = compiled.vocabulary.size
+                raise VocabularyMismatch(f"stop token {token} is outside of the vocabulary (ids 0 to {size - 1})")
         self._stops = np.array(stops, dtype=np.int32)
         self._stop_address = self._stops.ctypes.data
         self._stop_set = frozenset(stops)

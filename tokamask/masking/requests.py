@@ -1,8 +1,8 @@
 """What a matcher asks of the engine, all through one compiled function that takes integers only.
 
-A *book* is an int64 array (address and length of P, M, V and K); its own address is the first argument. Passing integers
-costs 0.1 us a call, passing the arrays would cost three times that. The owner of the book keeps the arrays alive and
-rewrites the book whenever the arena has moved.
+A *book* is an int64 array (address and length of P, M, V and K); its own address is the first argument. Passing
+integers costs 0.1 us a call, passing the arrays would cost three times that. The owner of the book keeps the arrays
+alive and rewrites the book whenever the arena has moved.
 
 There is one entry, `request`, and not one per question, because numba compiles everything an entry reaches anew: ten
 entries would take ten times as long to compile and load.
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import carray
 
 from tokamask.grammar.arena import (
     CONFIGURATION_WORDS,
@@ -24,7 +23,7 @@ from tokamask.grammar.arena import (
     THREADS,
 )
 from tokamask.grammar.configurations import IS_ACCEPTING, LIST_LENGTH, LIST_START
-from tokamask.grammar.jit import copy_words, jit, pointer
+from tokamask.grammar.jit import carray, copy_words, jit, pointer
 from tokamask.grammar.moves import (
     ANY_BYTE,
     candidate_buffer,

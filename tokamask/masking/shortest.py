@@ -88,9 +88,7 @@ class Shortest:
         with self._lock:
             bound = self._bounds.get(configuration)
             if bound is None:
-                bound = self._bounds[configuration] = self._compiled.call(
-                    requests.LARGEST_COST, configuration
-                )
+                bound = self._bounds[configuration] = self._compiled.call(requests.LARGEST_COST, configuration)
             if bound <= left:
                 return
             allowed_stops = _clear(row, stops)
@@ -131,9 +129,7 @@ class Shortest:
         if capacity >= MISSING_BYTE:
             return
         text = np.zeros(capacity + 1, dtype=np.uint8)
-        length = self._compiled.call(
-            requests.CHEAPEST_TEXT, configuration, text.ctypes.data, capacity + 1
-        )
+        length = self._compiled.call(requests.CHEAPEST_TEXT, configuration, text.ctypes.data, capacity + 1)
         if length == NO_DESCENT:
             return
         tokens = np.zeros(2 * length + 1, dtype=np.int32)

@@ -10,6 +10,8 @@ so the constraint sees exactly those.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,10 +20,14 @@ import numpy.typing as npt
 from tokamask.errors import TokenRejected
 
 if TYPE_CHECKING:
+    from tokamask.masking.compiler import CompiledGrammar
     from tokamask.masking.matcher import Matcher
     from tokamask.masking.vocabulary import Vocabulary
 
 __all__ = ["Healing", "lost_bytes"]
+
+RECENT_ENDS = 32
+"""Prompt ends whose tokens are remembered: one per prompt of a group of rows."""
 
 
 def lost_bytes(token_ids: Sequence[int], vocabulary: Vocabulary) -> bytes:
@@ -45,31 +51,15 @@ class Healing:
 
     Args:
         lost: those bytes; not empty.
+        vocabulary: the row's, with its stop tokens.
         matcher: the row's constraint at its beginning, or None for free text. It is advanced by the bytes past the end
             of the prompt once they are known.
     """
 
     def __init__(self, lost: bytes, vocabulary: Vocabulary, matcher: Matcher | None) -> None:
+        self._lost = lost
         self._vocabulary = vocabulary
         self._matcher = matcher
-        self._open(lost)
-
-    def _open(self, lost: bytes) -> None:
-        """Sort the tokens that can follow into those inside the lost bytes and those that go past their end."""
-        self._lost = lost
-        pieces: set[bytes] = set()
-        inside: list[tuple[int, bytes]] = []
-        self._beyond: list[tuple[int, bytes]] = []  # with the bytes past the end
-        for token, token_bytes in enumerate(self._vocabulary.token_bytes):
-            if token_bytes is None:
-                continue
-            if lost.startswith(token_bytes):
-                inside.append((token, token_bytes))
-            elif token_bytes.startswith(lost):
-                self._beyond.append((token, token_bytes[len(lost) :]))
-            if token_bytes in lost:
-                pieces.add(token_bytes)
-        self._inside = [token for token, piece in inside if _can_spell(lost[len(piece) :], pieces)]
 
     @property
     def is_over(self) -> bool:
@@ -77,47 +67,83 @@ class Healing:
 
     def candidates(self) -> npt.NDArray[np.bool_]:
         """bool (V,): the tokens that go on spelling. The model's own law is the one among these."""
-        allowed = np.zeros(self._vocabulary.size, dtype=np.bool_)
-        allowed[self._inside] = True
-        allowed[[token for token, _ in self._beyond]] = True
-        return allowed
+        following = _following(self._lost, self._vocabulary)
+        candidates = np.zeros(self._vocabulary.size, dtype=np.bool_)
+        candidates[[*following.inside, *following.beyond]] = True
+        return candidates
 
     def allowed(self, tokens_left: int) -> npt.NDArray[np.bool_]:
         """bool (V,): the candidates after which the constraint can go on and close within `tokens_left` tokens."""
-        allowed = np.zeros(self._vocabulary.size, dtype=np.bool_)
-        allowed[self._inside] = True
-        begins: dict[int, bool] = {}  # most suffixes fail at their first byte, which few of them share with others
-        for token, suffix in self._beyond:
-            if suffix[0] not in begins:
-                begins[suffix[0]] = self._can_close(suffix[:1], tokens_left)
-            if begins[suffix[0]]:
-                allowed[token] = self._can_close(suffix, tokens_left - 1)
-        return allowed
+        assert self._matcher is not None, "free text has nothing to close"
+        return _closing(self._lost, self._vocabulary, self._matcher.compiled, tokens_left)
 
     def accept(self, token: int) -> bytes | None:
         """The new text of `token`, or None for a token that lies inside the lost bytes."""
         token_bytes = self._vocabulary.token_bytes[token]
         assert token_bytes is not None, "only tokens with bytes are candidates"
-        if len(token_bytes) > len(self._lost):
-            suffix = token_bytes[len(self._lost) :]
-            self._lost = b""
-            if self._matcher is not None:
-                self._matcher.accept_bytes(suffix)
-            return suffix
-        if token_bytes == self._lost:
-            self._lost = b""
-        else:
-            self._open(self._lost[len(token_bytes) :])
-        return None
+        new_text = token_bytes[len(self._lost) :]
+        self._lost = self._lost[len(token_bytes) :]
+        if new_text and self._matcher is not None:
+            self._matcher.accept_bytes(new_text)
+        return new_text or None
 
-    def _can_close(self, suffix: bytes, tokens_left: int) -> bool:
-        assert self._matcher is not None, "free text has nothing to close"
-        ahead = self._matcher.fork()
-        try:
-            ahead.accept_bytes(suffix)
-            return ahead.min_tokens_left() <= tokens_left
-        except TokenRejected:
-            return False
+
+@dataclass(frozen=True)
+class _Following:
+    """The tokens that can come where lost bytes are to be spelled.
+
+    Attributes:
+        inside: tokens that spell some of the bytes, or all, after which the rest still has a spelling.
+        beyond: token -> its bytes past the end, for those that spell them all and more.
+    """
+
+    inside: tuple[int, ...]
+    beyond: dict[int, bytes]
+
+
+# Both are the same for all samples of a prompt, and for prompts that end alike.
+
+
+@lru_cache(maxsize=RECENT_ENDS)
+def _following(lost: bytes, vocabulary: Vocabulary) -> _Following:
+    pieces: set[bytes] = set()
+    inside: list[tuple[int, bytes]] = []
+    beyond: dict[int, bytes] = {}
+    for token, token_bytes in enumerate(vocabulary.token_bytes):
+        if token_bytes is None:
+            continue
+        if lost.startswith(token_bytes):
+            inside.append((token, token_bytes))
+        elif token_bytes.startswith(lost):
+            beyond[token] = token_bytes[len(lost) :]
+        if token_bytes in lost:
+            pieces.add(token_bytes)
+    return _Following(tuple(token for token, piece in inside if _can_spell(lost[len(piece) :], pieces)), beyond)
+
+
+@lru_cache(maxsize=RECENT_ENDS)
+def _closing(lost: bytes, vocabulary: Vocabulary, compiled: CompiledGrammar, tokens_left: int) -> npt.NDArray[np.bool_]:
+    """See `Healing.allowed`; the array is shared, so nobody may write to it."""
+    following, start = _following(lost, vocabulary), compiled.matcher(stop_token_ids=vocabulary.stop_token_ids)
+    closing = np.zeros(vocabulary.size, dtype=np.bool_)
+    closing[list(following.inside)] = True
+    begins: dict[int, bool] = {}  # most suffixes fail at their first byte, which they share with others
+    for token, suffix in following.beyond.items():
+        if suffix[0] not in begins:
+            begins[suffix[0]] = _read(start, suffix[:1]) is not None
+        if begins[suffix[0]] and (ahead := _read(start, suffix)) is not None:
+            closing[token] = ahead.min_tokens_left() <= tokens_left - 1
+    return closing
+
+
+def _read(start: Matcher, data: bytes) -> Matcher | None:
+    """A matcher that has gone on by `data`; None where that cannot follow."""
+    ahead = start.fork()
+    try:
+        ahead.accept_bytes(data)
+    except TokenRejected:
+        return None
+    return ahead
 
 
 def _can_spell(text: bytes, pieces: set[bytes]) -> bool:
