@@ -163,6 +163,7 @@ NAME: /[a-c]+/
         pytest.param('start: " a" | "b"\n%ignore / +/', words("ab ", 5), id="lexeme begins like a gap"),
         pytest.param('start: "xb" | "b"+\n%ignore /x(xx)?/', words("xb", 6), id="gap that may go on"),
         pytest.param('start: "b"+\n%ignore /a(ab)*/\n%ignore "c"', words("abc", 6), id="gap that goes on in two steps"),
+        pytest.param('start: "ab"i | "b" | "ba"i', words("abB", 3), id="words with and without case"),
         pytest.param('start:\n%ignore " "', ["", " ", "  ", "a"], id="only gaps"),
         pytest.param(
             'start: "(" start ")" | "x" start | \n%ignore " "', words("(x) ", 5), id="recursive start and gaps"
@@ -183,6 +184,17 @@ NAME: /[a-c]+/
 )
 def test_agrees_with_lark(grammar: str, texts: list[str]) -> None:
     check(grammar, texts)
+
+
+COMMON = (
+    "DIGIT HEXDIGIT INT SIGNED_INT DECIMAL FLOAT SIGNED_FLOAT NUMBER SIGNED_NUMBER ESCAPED_STRING LCASE_LETTER "
+    "UCASE_LETTER LETTER WORD CNAME WS_INLINE WS CR LF NEWLINE SH_COMMENT CPP_COMMENT C_COMMENT SQL_COMMENT"
+)
+
+
+@pytest.mark.parametrize("name", COMMON.split())
+def test_common_terminals(name: str) -> None:
+    check(f'start: {name} ("+" {name})?\n%import common.{name}', ["", '"', "1", "a", "é", "\n", "/**/", "/*/", "--"])
 
 
 def test_other_start() -> None:
@@ -267,7 +279,9 @@ def test_random_grammars(grammar: str) -> None:
         ('start: t{"a", "b"}\nt{x}: x', GrammarSyntaxError, "template arguments used for t (expected 1, got 2)"),
         ("start: t\nt{x}: x", GrammarSyntaxError, "'t' takes 1 arguments, not 0"),
         ('start: "c".."a"', GrammarSyntaxError, "malformed regular expression"),
-        ('start: "ab".."c"', GrammarSyntaxError, "range"),
+        ('start: "ab".."c"', GrammarSyntaxError, "malformed range of characters"),
+        ('start: "\\xzz"', GrammarSyntaxError, "truncated \\xXX escape"),
+        ("", GrammarError, "the grammar has no rules"),
         ('start: "b" "c"\n%ignore /a(bc)?/', UnsupportedFeature, 'how much is ignored before "b"'),
         (
             "start: A\nA: B B B B B B B B B B\n"

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -221,6 +222,31 @@ def test_the_types_own_validators_reject() -> None:
     assert "before all books" in str(result.error)
     assert result.text == '{"title": "x", "year": 5}'
     assert generate(ScriptedModel('{"title": "x", "year": 5}'), "p", schema=Book).log_weight == -math.inf
+
+
+def wider_grammar() -> Grammar:
+    """Integers, of a schema that also forbids 3: as when a keyword was left out on the user's word."""
+    integers = Grammar.from_json_schema({"type": "integer"})
+    return replace(integers, schema={"type": "integer", "not": {"const": 3}}, is_exact=False)
+
+
+def test_a_document_that_the_whole_schema_refuses_is_generated_again() -> None:
+    model = ScriptedModel("3", eagerness=4.0)
+    results = [generate(model, "p", grammar=wider_grammar(), seed=seed, max_tokens=3) for seed in range(12)]
+    accepted = [result for result in results if result.finish_reason == "stop"]
+    assert all(isinstance(result.value, int) and result.value != 3 for result in accepted)
+    assert any(result.stats.attempts > 1 for result in accepted)
+    again = generate(model, "p", grammar=wider_grammar(), seed=results[-1].stats.seed, max_tokens=3)
+    assert again.token_ids == results[-1].token_ids
+    assert {result.log_weight for result in results} == {None}
+
+
+def test_attempts_are_bounded_and_greedy_makes_one() -> None:
+    stubborn = generate(ScriptedModel("3"), ["p", "q"], grammar=wider_grammar(), seed=0)
+    assert [(row.finish_reason, row.value, row.stats.attempts) for row in stubborn] == [("rejected", None, 4)] * 2
+    assert all("3" in str(row.error) for row in stubborn)
+    greedy = one(ScriptedModel("3"), grammar=wider_grammar())
+    assert (greedy.finish_reason, greedy.stats.attempts) == ("rejected", 1)
 
 
 @pytest.mark.parametrize(

@@ -73,12 +73,11 @@ def repeat(part: Expression, minimum: int, maximum: int | None) -> Expression:
     if (minimum, maximum) == (1, 1):
         return part
     if isinstance(part, Repeat) and part.minimum <= 1 and minimum <= 1:
-        inner = part.minimum * minimum
-        if part.maximum is None or maximum == 1:
-            # (x+)*, (x*)? and the like are one loop.
-            return Repeat(part.part, inner, part.maximum)
-        if (part.maximum, maximum) == (1, None):
-            return Repeat(part.part, inner, None)
+        # (x+)*, (x?)+, (x{1,3})? and the like are one loop.
+        if maximum == 1:
+            return Repeat(part.part, part.minimum * minimum, part.maximum)
+        if maximum is None or part.maximum is None:
+            return Repeat(part.part, part.minimum * minimum, None)
     return Repeat(part, minimum, maximum)
 
 

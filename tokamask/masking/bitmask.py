@@ -14,7 +14,15 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from tokamask.masking.matcher import Matcher
 
-__all__ = ["allocate_bitmask", "bitmask_words", "fill_bitmasks", "unpack_row"]
+__all__ = [
+    "allocate_bitmask",
+    "bitmask_words",
+    "clear_tokens",
+    "fill_bitmasks",
+    "pack_row",
+    "set_tokens",
+    "unpack_row",
+]
 
 Bitmask = npt.NDArray[np.int32]
 
@@ -46,3 +54,26 @@ def fill_bitmasks(matchers: Sequence[Matcher], bitmask: Bitmask, rows: Sequence[
 def unpack_row(row: Bitmask, vocabulary_size: int) -> npt.NDArray[np.bool_]:
     """The row as booleans, one per token."""
     return np.unpackbits(row.view(np.uint8), count=vocabulary_size, bitorder="little").astype(np.bool_)
+
+
+def pack_row(allowed: npt.NDArray[np.bool_]) -> Bitmask:
+    """A row of int32 words from one boolean per token."""
+    padded = np.zeros(32 * bitmask_words(len(allowed)), dtype=np.bool_)
+    padded[: len(allowed)] = allowed
+    return np.packbits(padded, bitorder="little").view(np.int32)
+
+
+def set_tokens(row: Bitmask, tokens: Sequence[int]) -> None:
+    """Allow some tokens in a row."""
+    words = row.view(np.uint32)
+    for token in tokens:
+        words[token >> 5] |= np.uint32(1 << (token & 31))
+
+
+def clear_tokens(row: Bitmask, tokens: Sequence[int]) -> list[int]:
+    """Forbid some tokens in a row; returns those that were allowed."""
+    words = row.view(np.uint32)
+    were_allowed = [token for token in tokens if words[token >> 5] >> np.uint32(token & 31) & 1]
+    for token in were_allowed:
+        words[token >> 5] ^= np.uint32(1 << (token & 31))
+    return were_allowed

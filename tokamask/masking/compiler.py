@@ -7,6 +7,7 @@ import time
 import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tokamask.grammar.arena import FULL, VISITS, grown, new_arena
 from tokamask.grammar.grammar import Grammar
 from tokamask.grammar.program import Program
 from tokamask.masking import requests
-from tokamask.masking.bitmask import bitmask_words
+from tokamask.masking.bitmask import bitmask_words, pack_row
 from tokamask.masking.disk_cache import DiskCache
 from tokamask.masking.matcher import Matcher
 from tokamask.masking.pieces import PIECES_VERSION, build_pieces
@@ -174,13 +175,25 @@ class CompiledGrammar:
             self._costs = costs
             self._write_book(3, costs)
 
-    def matcher(self, stop_token_ids: Iterable[int] | None = None) -> Matcher:
-        """A matcher for one request; `stop_token_ids` replaces the vocabulary's own.
+    @cached_property
+    def text_row(self) -> npt.NDArray[np.int32]:
+        """A bitmask row of every token that is text."""
+        texts = self.vocabulary.token_bytes
+        return pack_row(np.fromiter((text is not None for text in texts), dtype=np.bool_, count=len(texts)))
+
+    def matcher(self, stop_token_ids: Iterable[int] | None = None, think_until_token: int | None = None) -> Matcher:
+        """A matcher for one request.
+
+        Args:
+            stop_token_ids: in place of the vocabulary's own.
+            think_until_token: text is free until this token (usually a special one), then the grammar begins. For a
+                marker that is text see `Grammar.after_marker`.
 
         Raises:
             VocabularyMismatch: an id outside of the vocabulary.
         """
-        return Matcher(self, self.vocabulary.stop_token_ids if stop_token_ids is None else stop_token_ids)
+        stops = self.vocabulary.stop_token_ids if stop_token_ids is None else stop_token_ids
+        return Matcher(self, stops, think_until_token)
 
     def call(self, question: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> int:
         """Ask the engine (see `requests`); the arena grows as often as that needs it.

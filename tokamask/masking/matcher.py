@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from tokamask.errors import MatcherTerminated, RollbackTooFar, TokenRejected, VocabularyMismatch
 from tokamask.masking import requests
+from tokamask.masking.bitmask import clear_tokens, set_tokens
 
 if TYPE_CHECKING:
     from tokamask.masking.compiler import CompiledGrammar
@@ -20,6 +21,9 @@ __all__ = ["Matcher"]
 # that a stop token has ended; its absolute value is where a rollback returns to. So fork and accept are O(1), and a
 # failed call has nothing to undo.
 _History = tuple[Any, int, int]
+
+# In place of a configuration: the text is still free, the token that begins the constraint has not come.
+_THINKING = 0
 
 
 class Matcher:
@@ -38,9 +42,12 @@ class Matcher:
         "_stop_address",
         "_stop_set",
         "_stops",
+        "_think_until",
     )
 
-    def __init__(self, compiled: CompiledGrammar, stop_token_ids: Iterable[int]) -> None:
+    def __init__(
+        self, compiled: CompiledGrammar, stop_token_ids: Iterable[int], think_until_token: int | None = None
+    ) -> None:
         self._compiled = compiled
         stops = sorted(set(stop_token_ids))
         for token in stops:
@@ -50,10 +57,17 @@ class Matcher:
         self._stops = np.array(stops, dtype=np.int32)
         self._stop_address = self._stops.ctypes.data
         self._stop_set = frozenset(stops)
-        self._history: _History = (None, compiled.start, 0)
+        if think_until_token is not None and not 0 <= think_until_token < compiled.vocabulary.size:
+            raise VocabularyMismatch(f"think_until token {think_until_token} is no id of the vocabulary")
+        self._think_until = think_until_token
+        self._history: _History = (None, self._beginning, 0)
         self._bitmask: npt.NDArray[np.int32] | None = None
         self._row_address = 0
         self._row_bytes = 0
+
+    @property
+    def _beginning(self) -> int:
+        return self._compiled.start if self._think_until is None else _THINKING
 
     # What the matcher is at.
 
@@ -88,7 +102,7 @@ class Matcher:
             MatcherTerminated: a stop token was accepted before.
         """
         before, target = self._history, self._after(self._history[1], token_id)
-        if target == 0:
+        if target is None:
             raise self._rejection(token_id)
         self._history = (before, target, before[2] + 1)
 
@@ -102,22 +116,25 @@ class Matcher:
         configuration = self._history[1]
         if configuration < 0:
             raise MatcherTerminated("a stop token ended the text; roll it back before adding bytes")
-        text = np.frombuffer(data, dtype=np.uint8)
-        target = self._compiled.call(requests.READ, configuration, text.ctypes.data, len(data))
-        if target == 0:
-            raise TokenRejected(f"{data[:60]!r} cannot follow the text accepted so far")
+        target = configuration
+        if configuration != _THINKING:
+            text = np.frombuffer(data, dtype=np.uint8)
+            target = self._compiled.call(requests.READ, configuration, text.ctypes.data, len(data))
+            if target == 0:
+                raise TokenRejected(f"{data[:60]!r} cannot follow the text accepted so far")
         self._history = (self._history, target, self._history[2] + 1)
 
     def is_allowed(self, token_id: int) -> bool:
         """Whether `accept_token` would succeed."""
-        return self._after(self._history[1], token_id) != 0
+        return self._after(self._history[1], token_id) is not None
 
     def count_accepted(self, token_ids: Sequence[int]) -> int:
         """The length of the longest prefix of `token_ids` that could be accepted; the state does not change."""
-        configuration = self._history[1]
+        configuration: int | None = self._history[1]
         for count, token_id in enumerate(token_ids):
+            assert configuration is not None, "the loop ends at the first refusal"
             configuration = self._after(configuration, token_id)
-            if configuration == 0:
+            if configuration is None:
                 return count
         return len(token_ids)
 
@@ -141,13 +158,14 @@ class Matcher:
         twin._stops = self._stops
         twin._stop_address = self._stop_address
         twin._stop_set = self._stop_set
+        twin._think_until = self._think_until
         twin._history = self._history
         twin._bitmask = None
         return twin
 
     def reset(self) -> None:
         """Back to the beginning; nothing is left to roll back."""
-        self._history = (None, self._compiled.start, 0)
+        self._history = (None, self._beginning, 0)
 
     # Masks.
 
@@ -168,13 +186,27 @@ class Matcher:
         configuration = self._history[1]
         if configuration < 0:
             bitmask[row] = 0
-            for token in self._stops:
-                bitmask[row, token >> 5] |= np.int32(np.uint32(1 << (token & 31)).astype(np.int32))
+            set_tokens(bitmask[row], self._stops.tolist())
+            return
+        if configuration == _THINKING:
+            self._fill_thinking(bitmask[row], tokens_left)
             return
         address = self._row_address + row * self._row_bytes
         self._compiled.call(requests.FILL, configuration, address, self._stop_address, len(self._stop_set))
         if tokens_left is not None:
             self._compiled.shortest.restrict(configuration, bitmask[row], tokens_left, self._stops)
+
+    def _fill_thinking(self, row: npt.NDArray[np.int32], tokens_left: int | None) -> None:
+        """All text, and the token that ends it; only that one when no more can be afforded."""
+        assert self._think_until is not None, "only a matcher with such a token thinks"
+        needed = self.min_tokens_left() if tokens_left is not None else 0
+        if tokens_left is None or tokens_left > needed:
+            row[:] = self._compiled.text_row
+        else:
+            row[:] = 0
+        clear_tokens(row, self._stops.tolist())
+        if tokens_left is None or tokens_left >= needed:
+            set_tokens(row, [self._think_until])
 
     def _bind(self, bitmask: npt.NDArray[np.int32]) -> None:
         words = (self._compiled.vocabulary.size + 31) // 32
@@ -196,7 +228,7 @@ class Matcher:
     def _forced(self) -> tuple[bytes, int]:
         configuration = self._history[1]
         forced = bytearray()
-        if configuration < 0:
+        if configuration <= 0:
             return b"", configuration
         while (byte := self._compiled.call(requests.FORCED_BYTE, configuration)) >= 0:
             forced.append(byte)
@@ -229,27 +261,40 @@ class Matcher:
         Raises:
             TokenRejected: the vocabulary cannot spell any continuation.
         """
-        if self._history[1] < 0:
+        configuration = self._history[1]
+        if configuration < 0:
             return 0
-        return self._compiled.shortest.length(self._history[1]) + bool(self._stop_set)
+        if configuration == _THINKING:
+            return 1 + self._compiled.shortest.length(self._compiled.start) + bool(self._stop_set)
+        return self._compiled.shortest.length(configuration) + bool(self._stop_set)
 
     def shortest_completion(self) -> list[int]:
         """Tokens that complete the text, `min_tokens_left()` of them, the stop token included."""
-        if self._history[1] < 0:
+        configuration = self._history[1]
+        if configuration < 0:
             return []
-        return self._compiled.shortest.tokens(self._history[1]) + [int(token) for token in self._stops[:1]]
+        begin: list[int] = []
+        if configuration == _THINKING:
+            assert self._think_until is not None, "only a matcher with such a token thinks"
+            begin, configuration = [self._think_until], self._compiled.start
+        stop: list[int] = self._stops[:1].tolist()
+        return begin + self._compiled.shortest.tokens(configuration) + stop
 
     # Inside.
 
-    def _after(self, configuration: int, token_id: int) -> int:
-        """The configuration after a token; 0 when it cannot follow."""
+    def _after(self, configuration: int, token_id: int) -> int | None:
+        """The configuration after a token; None when it cannot follow."""
         if token_id in self._stop_set:
             if configuration < 0:
                 return configuration
-            return -configuration if self._compiled.call(requests.IS_ACCEPTING_AT, configuration) else 0
+            return -configuration if self._compiled.call(requests.IS_ACCEPTING_AT, configuration) else None
         if configuration < 0 or not 0 <= token_id < self._compiled.vocabulary.size:
-            return 0
-        return self._compiled.call(requests.ACCEPT, configuration, token_id)
+            return None
+        if configuration == _THINKING:
+            if token_id == self._think_until:
+                return self._compiled.start
+            return None if self._compiled.vocabulary.token_bytes[token_id] is None else _THINKING
+        return self._compiled.call(requests.ACCEPT, configuration, token_id) or None
 
     def _rejection(self, token_id: int) -> TokenRejected:
         vocabulary = self._compiled.vocabulary

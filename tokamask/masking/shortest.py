@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from tokamask.errors import TokenRejected
 from tokamask.masking import requests
+from tokamask.masking.bitmask import clear_tokens, pack_row, set_tokens
 from tokamask.masking.completion_kernels import NO_DESCENT, NO_SPELLING
 from tokamask.masking.cost_kernels import MISSING_BYTE, NEVER, analyse
 
@@ -91,13 +92,13 @@ class Shortest:
                 bound = self._bounds[configuration] = self._compiled.call(requests.LARGEST_COST, configuration)
             if bound <= left:
                 return
-            allowed_stops = _clear(row, stops)
+            allowed_stops = clear_tokens(row, stops.tolist())
             behind = np.empty(32 * len(row), dtype=np.int32)
             self._compiled.call(requests.TARGETS, configuration, row.ctypes.data, behind.ctypes.data)
             reached, which = np.unique(behind, return_inverse=True)
             near = np.array([target > 0 and self._is_within(int(target), left) for target in reached])
-            row &= np.packbits(near[which], bitorder="little").view(np.int32)
-            _set(row, allowed_stops)
+            row &= pack_row(near[which])
+            set_tokens(row, allowed_stops)
 
     def _is_within(self, configuration: int, left: int) -> bool:
         if left < 0:
@@ -204,16 +205,3 @@ def _path(came_from: dict[int, tuple[int, int]], end: int) -> list[tuple[int, in
     while (step := came_from[path[-1][0]])[1] >= 0:
         path.append(step)
     return path[::-1]
-
-
-def _clear(row: npt.NDArray[np.int32], tokens: npt.NDArray[np.int32]) -> list[int]:
-    """Clear the bits of some tokens; returns those that were set."""
-    was_set = [int(token) for token in tokens if row[token >> 5] >> (token & 31) & 1]
-    for token in was_set:
-        row[token >> 5] ^= np.array(1 << (token & 31), dtype=np.uint32).astype(np.int32)
-    return was_set
-
-
-def _set(row: npt.NDArray[np.int32], tokens: list[int]) -> None:
-    for token in tokens:
-        row[token >> 5] |= np.array(1 << (token & 31), dtype=np.uint32).astype(np.int32)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tokamask.errors import BudgetTooSmall, ModelError, UnsupportedFeature, VocabularyMismatch
+from tokamask.runtime.budget import can_close
 from tokamask.runtime.constraints import Constraint, Specification, read_constraint
 from tokamask.runtime.decode import Request
 from tokamask.runtime.model import Model
@@ -133,13 +134,13 @@ def read_call(
     tasks = []
     for text, specification in zip(prompts, specifications, strict=True):
         own_prompt, own_compiled = read_prompt(loaded, text), compiled[specification.identity]
-        minimum = 1 if own_compiled is None else _new_matcher(own_compiled, vocabulary).min_tokens_left()
+        matcher = None if own_compiled is None else _new_matcher(own_compiled, vocabulary)
         tasks.append(
             Task(
                 prompt=own_prompt,
                 constraint=known[specification.identity],
                 compiled=own_compiled,
-                max_tokens=_tokens_that_fit(loaded, own_prompt, minimum, max_tokens),
+                max_tokens=_tokens_that_fit(loaded.context_length, own_prompt, vocabulary, matcher, max_tokens),
                 # Fresh seeds are short enough to be typed again.
                 seed=secrets.randbits(32) if seed is None else seed,
             )
@@ -179,20 +180,24 @@ def _read_stop(stop: str | int | Sequence[str | int]) -> tuple[frozenset[int], t
     )
 
 
-def _tokens_that_fit(model: Model, prompt: Prompt, minimum: int, max_tokens: int) -> int:
+def _tokens_that_fit(
+    context_length: int | None, prompt: Prompt, vocabulary: Vocabulary, matcher: Matcher | None, max_tokens: int
+) -> int:
     """`max_tokens`, or what the model's context still holds after the prompt.
 
     Raises:
-        BudgetTooSmall, ModelError: less than `minimum`, the constraint's shortest document.
+        BudgetTooSmall: max_tokens is less than the shortest document.
+        ModelError: the model's context is.
     """
-    if minimum > max_tokens:
-        raise BudgetTooSmall(minimum, max_tokens)
-    if model.context_length is None:
+    if matcher is not None and not can_close(matcher, vocabulary, max_tokens):
+        raise BudgetTooSmall(matcher.min_tokens_left(), max_tokens)
+    if context_length is None:
         return max_tokens
-    room = model.context_length - len(prompt.token_ids) - len(prompt.lost)
-    if room < minimum:
+    room = context_length - len(prompt.token_ids) - len(prompt.lost)
+    if room < 1 or (room < max_tokens and matcher is not None and not can_close(matcher, vocabulary, room)):
+        minimum = 1 if matcher is None else matcher.min_tokens_left()
         raise ModelError(
-            f"the prompt has {len(prompt.token_ids)} tokens and the model's context holds {model.context_length}: "
+            f"the prompt has {len(prompt.token_ids)} tokens and the model's context holds {context_length}: "
             f"no room for the {minimum} tokens that the output needs at least; shorten the prompt"
         )
     return min(max_tokens, room)

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tokamask.errors import TokenRejected
+from tokamask.runtime.budget import can_close
 
 if TYPE_CHECKING:
     from tokamask.masking.compiler import CompiledGrammar
@@ -132,7 +133,7 @@ def _closing(lost: bytes, vocabulary: Vocabulary, compiled: CompiledGrammar, tok
         if suffix[0] not in begins:
             begins[suffix[0]] = _read(start, suffix[:1]) is not None
         if begins[suffix[0]] and (ahead := _read(start, suffix)) is not None:
-            closing[token] = ahead.min_tokens_left() <= tokens_left - 1
+            closing[token] = can_close(ahead, vocabulary, tokens_left - 1)
     return closing
 
 

@@ -76,6 +76,11 @@ def test_arrays_merge_position_by_position() -> None:
     assert (len(shape.prefix), shape.rest, shape.minimum, shape.maximum) == (2, None, 1, 2)
 
 
+def test_items_merge() -> None:
+    schema = {"type": "array", "items": {"minimum": 1}, "allOf": [{"items": {"type": "integer"}, "maxItems": 2}]}
+    check(schema, [[], [1, 2]], [[0], [1.5], ["a"], [1, 1, 1]])
+
+
 def test_an_array_ends_before_its_first_impossible_item() -> None:
     schema = {"type": "array", "prefixItems": [{}, {"type": "string", "minLength": 2, "maxLength": 1}, {}]}
     check(schema, [[], [1]], [[1, 1], [1, "a"]])
@@ -137,9 +142,21 @@ def test_one_of_with_provably_disjoint_branches() -> None:
     check({"oneOf": closed}, [{"a": 1}, {"b": 1}], [{"a": 1, "b": 1}, {}])
 
 
-def test_one_of_that_may_overlap_is_refused_where_it_stands() -> None:
+@pytest.mark.parametrize(
+    "branches",
+    [
+        [{"minimum": 1}, {"type": "integer"}],
+        [{"const": "a"}, {"enum": ["b", "a"]}],
+        [{"const": 1}, {"const": 2}, {"maximum": 1, "type": "number"}],
+        [{"properties": {"t": {"const": tag}}, "required": ["t"], "type": "object"} for tag in "aba"],
+        [{"type": "string", "maxLength": 2}, {"type": "string", "minLength": 3}, {"type": "string", "minLength": 9}],
+        [True, {"type": "null"}],
+        [{"required": ["a"]}, {"required": ["b"]}],
+    ],
+)
+def test_one_of_that_may_overlap_is_refused_where_it_stands(branches: list[Any]) -> None:
     with pytest.raises(UnsupportedFeature, match="oneOf") as caught:
-        read_json_schema({"properties": {"a": {"oneOf": [{"minimum": 1}, {"type": "integer"}]}}})
+        read_json_schema({"properties": {"a": {"oneOf": branches}}})
     assert caught.value.pointer == "#/properties/a/oneOf"
 
 

@@ -24,7 +24,7 @@ from tokamask.grammar.json_schema.demands import (
 )
 from tokamask.grammar.json_schema.drafts import Draft
 from tokamask.grammar.json_schema.keywords import KEYWORDS
-from tokamask.grammar.json_schema.obligations import NOTHING, KnownObligation, Obligation, Place
+from tokamask.grammar.json_schema.obligations import NOTHING, KnownObligation, Obligation, Place, pointer_at
 from tokamask.grammar.json_schema.references import Scope
 from tokamask.grammar.json_schema.values import Json, Kind, equality_key, exact, is_spellable, kind_of
 
@@ -32,7 +32,7 @@ from tokamask.grammar.json_schema.values import Json, Kind, equality_key, exact,
 class SchemaObligation(Obligation):
     """A schema object in its scope."""
 
-    __slots__ = ("_aim", "_catalogue", "_is_aimed", "_is_open", "schema", "scope")
+    __slots__ = ("_aim", "_alternatives", "_catalogue", "_is_aimed", "_is_open", "schema", "scope")
 
     def __init__(
         self,
@@ -46,6 +46,7 @@ class SchemaObligation(Obligation):
         self.schema = schema
         self.scope = scope
         self._catalogue = catalogue
+        self._alternatives: Alternatives | None = None
         self._is_open = False
         self._is_aimed = False
         self._aim: Node | None = None
@@ -103,14 +104,16 @@ class SchemaObligation(Obligation):
             return frozenset(equality_key(value, self.pointer) for value in schema["enum"])
         return None
 
-    def _expanded(self) -> Alternatives:
-        if self._is_open:
-            raise GrammarError("the schema refers to itself without anything in between", pointer=self.pointer)
-        self._is_open = True
-        try:
-            return self.clauses().alternatives()
-        finally:
-            self._is_open = False
+    def alternatives(self) -> Alternatives:
+        if self._alternatives is None:
+            if self._is_open:
+                raise GrammarError("the schema refers to itself without anything in between", pointer=self.pointer)
+            self._is_open = True
+            try:
+                self._alternatives = self.clauses().alternatives()
+            finally:
+                self._is_open = False
+        return self._alternatives
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ class Catalogue:
         if schema is False:
             return NOTHING
         if not isinstance(schema, dict):
-            pointer = Obligation(0, place).pointer
+            pointer = pointer_at(place)
             raise GrammarError(f"a schema must be an object or a boolean, not {schema!r:.40}", pointer=pointer)
         if not schema:
             return ANYTHING
@@ -144,7 +147,7 @@ class Catalogue:
         if node is None:
             inner = scope
             if "$id" in schema or "id" in schema:
-                inner = scope.entered(schema, Obligation(0, place).pointer)
+                inner = scope.entered(schema, pointer_at(place))
             node = frozenset((SchemaObligation(self._count, place, schema, inner, self),))
             self._count += 1
             self._by_schema[id(schema), id(scope)] = node

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from typing import TypeAlias
 
@@ -16,37 +17,38 @@ def escaped(segment: str | int) -> str:
     return str(segment).replace("~", "~0").replace("/", "~1")
 
 
-class Obligation:
-    """Something a value must meet. Alternatives are found when first asked for.
+def pointer_at(place: Place) -> str:
+    segments: list[str] = []
+    while not isinstance(place, str):
+        parent, path = place
+        segments.extend(escaped(segment) for segment in reversed(path))
+        place = parent.place
+    return "/".join([place, *reversed(segments)])
+
+
+class Obligation(ABC):
+    """Something a value must meet.
 
     `serial` counts obligations in the order they came up; it makes every traversal of a node deterministic.
     """
 
-    __slots__ = ("_alternatives", "_place", "serial")
+    __slots__ = ("place", "serial")
 
     def __init__(self, serial: int, place: Place) -> None:
         self.serial = serial
-        self._place = place
-        self._alternatives: Alternatives | None = None
+        self.place = place
 
     @property
     def pointer(self) -> str:
-        segments: list[str] = []
-        place = self._place
-        while not isinstance(place, str):
-            parent, path = place
-            segments.extend(escaped(segment) for segment in reversed(path))
-            place = parent._place
-        return "/".join([place, *reversed(segments)])
+        return pointer_at(self.place)
+
+    @abstractmethod
+    def alternatives(self) -> Alternatives:
+        """The values that meet it, found when first asked for."""
 
     def aim(self) -> Node | None:
         """The node of the same values at the end of a chain of mere references; None if this is no such reference."""
         return None
-
-    def alternatives(self) -> Alternatives:
-        if self._alternatives is None:
-            self._alternatives = self._expanded()
-        return self._alternatives
 
     def has_keyword(self, keyword: str) -> bool:
         """Whether this is a schema object with that keyword."""
@@ -56,18 +58,18 @@ class Obligation:
         """Keys of values outside which none can meet this obligation, where that is plain to see."""
         return None
 
-    def _expanded(self) -> Alternatives:
-        raise NotImplementedError
-
 
 class KnownObligation(Obligation):
     """An obligation whose alternatives are known from the start: a single value, `false`, a part of a schema."""
 
-    __slots__ = ()
+    __slots__ = ("_alternatives",)
 
     def __init__(self, serial: int, place: Place, alternatives: Alternatives) -> None:
         super().__init__(serial, place)
         self._alternatives = alternatives
+
+    def alternatives(self) -> Alternatives:
+        return self._alternatives
 
 
 FALSE = KnownObligation(0, "#", NO_VALUE)

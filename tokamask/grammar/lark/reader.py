@@ -91,9 +91,9 @@ def _load(text: str) -> LarkGrammar:
         offset = len(text) if error.pos_in_stream is None else error.pos_in_stream
         raise GrammarSyntaxError("unexpected input in a Lark grammar", source=text, offset=offset) from error
     except VisitError as error:
-        raise _located(str(error.orig_exc), text) from error
+        raise _located(error.orig_exc, text) from error
     except LarkGrammarError as error:
-        raise _located(str(error), text) from error
+        raise _located(error, text) from error
     except RecursionError as error:
         raise CompileBudgetExceeded("the grammar nests too deeply") from error
 
@@ -120,8 +120,10 @@ def _check_terminal_lengths(grammar: Any) -> None:
                 )
 
 
-def _located(message: str, text: str) -> GrammarSyntaxError:
+def _located(error: Exception, text: str) -> GrammarSyntaxError:
     """Lark's message, with the place that it names in words or by a name."""
+    # Lark asserts without words that both ends of a range are one character.
+    message = ": ".join(str(getattr(each, "msg", each)) for each in error.args) or "malformed range of characters"
     summary = message.split("\n", 1)[0].rstrip(": ")
     found = re.search(r",? at line (\d+),? column (\d+)( in the grammar)?", summary)
     if found:
@@ -129,7 +131,7 @@ def _located(message: str, text: str) -> GrammarSyntaxError:
         line, column = int(found[1]), int(found[2])
         offset = sum(len(each) + 1 for each in lines[: line - 1]) + column - 1
         return GrammarSyntaxError(summary.replace(found[0], ""), source=text, offset=offset)
-    for name in re.findall(r"'(\w+)'|(?:defined:|used for) (\w+)", summary):
+    for name in re.findall(r"'(\w+)'|(?:defined:|used for|with rule) (\w+)", summary):
         place = re.search(rf"\b{re.escape(name[0] or name[1])}\b", text)
         if place:
             return GrammarSyntaxError(summary, source=text, offset=place.start())
@@ -314,9 +316,9 @@ class _Translation:
         try:
             return transformer.transform(node)
         except VisitError as error:
-            raise _located(str(error.orig_exc) or "malformed range of characters", self._text) from error
+            raise _located(error.orig_exc, self._text) from error
         except LarkGrammarError as error:
-            raise _located(str(error), self._text) from error
+            raise _located(error, self._text) from error
 
     def _declared(self, name: str) -> UnsupportedFeature:
         return UnsupportedFeature(
@@ -336,4 +338,6 @@ def _literal_name(node: Any) -> str:
 
 def _listed(names: Iterable[str]) -> str:
     shown = list(names)
+    if not shown:
+        return "no rules"
     return ", ".join(shown[:10]) + (f" and {len(shown) - 10} more" if len(shown) > 10 else "")
