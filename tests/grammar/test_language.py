@@ -226,15 +226,21 @@ def test_shortest_is_first_of_the_shortest(language: Language) -> None:
         assert language.matches(shortest(language))
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
-@given(
-    st.lists(st.sampled_from(b"ab\xff"), max_size=5).map(bytes),
-    st.lists(st.sampled_from(b"ab\xff"), max_size=12).map(bytes),
-)
-def test_until_ends_with_the_first_marker(marker: bytes, text: bytes) -> None:
-    first_end = text.find(marker) + len(marker)
-    assert until(marker).matches(text) == (marker in text and first_end == len(text))
-    assert_trimmed_and_canonical(until(marker))
+@pytest.mark.parametrize("length", range(6))
+def test_until_ends_with_the_first_marker(length: int) -> None:
+    texts = [bytes(letters) for count in range(9) for letters in product(b"a\xff", repeat=count)]
+    for letters in product(b"a\xff", repeat=length):
+        marker = bytes(letters)
+        language = until(marker)
+        assert_trimmed_and_canonical(language)
+        for text in texts:
+            # Found at the end and nowhere before; the empty marker is found before anything is read.
+            assert language.matches(text) == (text.find(marker) == len(text) - length), (marker, text)
+
+
+def test_until_takes_any_bytes() -> None:
+    assert until(b"</think>").matches(bytes(range(256)) + b"<</think>")
+    assert not until(b"</think>").matches(b"</think>.")
 
 
 def test_arrays_are_read_only() -> None:

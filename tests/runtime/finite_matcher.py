@@ -29,8 +29,11 @@ class FiniteMatcher:
     def compiled(self) -> FiniteMatcher:
         return self
 
-    def matcher(self, stop_token_ids: Iterable[int] | None = None) -> FiniteMatcher:
-        """As a compiled grammar makes them."""
+    def matcher(
+        self, stop_token_ids: Iterable[int] | None = None, think_until_token: int | None = None
+    ) -> FiniteMatcher:
+        """As a compiled grammar makes them; this one knows no thoughts."""
+        assert think_until_token is None
         return FiniteMatcher(self.texts, self.vocabulary, stop_token_ids)
 
     @property

@@ -8,6 +8,7 @@ import torch
 
 from tokamask.errors import InvalidLogits
 from tokamask.runtime.choice import Choices, choose, unpack_bitmask
+from tokamask.runtime.noise import gumbel_noise
 from tokamask.runtime.sampling import Sampling
 
 GREEDY = Sampling(temperature=0)
@@ -50,6 +51,16 @@ def test_logprobs_and_masses_are_those_after_temperature() -> None:
 def test_gaps_are_in_logits_and_infinite_without_a_second_candidate() -> None:
     assert pick(LOGITS, mask={0: [0, 1]}).gaps == pytest.approx([3.0, 1.0])
     assert pick(LOGITS, mask={0: [0]}).gaps[0] == math.inf
+
+
+def test_gaps_of_sampled_tokens_are_in_logits_too() -> None:
+    """Noise is worth temperature times as much in logits: that is how far rounding would have to move them."""
+    noise = gumbel_noise([0], 5, torch.device("cpu"))[0]
+    for temperature in (0.5, 2.0):
+        contest = LOGITS[0] + temperature * noise
+        choices = pick(LOGITS[:1], Sampling(temperature), mask={0: [1, 3]})
+        assert choices.gaps == pytest.approx([abs(contest[1] - contest[3]).item()])
+        assert choices.tokens == [1 if contest[1] > contest[3] else 3]
 
 
 def test_possible_tokens_are_the_models_own_law() -> None:

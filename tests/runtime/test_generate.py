@@ -283,6 +283,44 @@ def test_thoughts_come_before_the_document() -> None:
     jsonschema.validate(json.loads(endless.text.partition("</think>")[2]), BOOK_SCHEMA)
 
 
+@pytest.mark.parametrize("marker", ["!", ord("!")])
+def test_a_token_ends_the_thoughts_as_its_text_does(marker: str | int) -> None:
+    model = ScriptedModel({"p": "so! 12 it is", "q": "never", "free": "a!b"})
+    first, second, free = generate(
+        model,
+        ["p", "q", "free"],
+        regex=[" [0-9]{2}", "[0-9]{2}", None],
+        think_until=marker,
+        max_tokens=12,
+        sampling=GREEDY,
+    )
+    assert (first.value, first.text) == (" 12", "so! 12")
+    assert (second.text[:5], second.text[-3]) == ("never", "!")
+    assert second.value == second.text[-2:]
+    assert second.stats.tokens <= 12
+    assert (free.value, free.text) == ("a!b", "a!b")
+
+
+def test_a_special_token_ends_the_thoughts_and_is_no_text() -> None:
+    model, tokenizer = tiny_llama(), tiny_tokenizer()
+    for prompt, seed in (("the whale", 1), ("the sea and th", 2), ("water", 3)):
+        result = generate(
+            model,
+            prompt,
+            tokenizer=tokenizer,
+            regex="[0-9]{3}",
+            think_until=tokenizer.bos_token_id,
+            seed=seed,
+            max_tokens=14,
+        )
+        assert tokenizer.bos_token_id in result.token_ids
+        assert result.text.endswith(result.value)
+        assert result.value.isdigit()
+        assert len(result.value) == 3
+        assert len(result.token_ids) <= 14
+        assert "<s>" not in result.text
+
+
 def test_ctrl_c_keeps_what_is_finished() -> None:
     def interrupt(read: Sequence[int]) -> None:
         if max(read) == 3:
@@ -324,7 +362,8 @@ def test_bad_logits_are_an_error(bad: float) -> None:
         ({"method": "smc"}, UnsupportedFeature, "smc"),
         ({"speculation": "ngram"}, UnsupportedFeature, "drafts"),
         ({"checkers": [len]}, UnsupportedFeature, "checkers"),
-        ({"think_until": 7, "regex": "a"}, UnsupportedFeature, "think_until"),
+        ({"think_until": STOP, "regex": "a"}, ValueError, "stop token"),
+        ({"think_until": 999, "regex": "a"}, VocabularyMismatch, "999"),
     ],
 )
 def test_bad_arguments_are_refused_before_the_model_runs(

@@ -45,6 +45,7 @@ def walk(lost: bytes, texts: Sequence[bytes], budget: int) -> set[tuple[int, ...
         if matcher.is_terminated:
             found.add(path)
             return
+        followed = len(found)
         for token in range(VOCABULARY.size):
             if not healing.is_over:
                 allowed = bool(healing.allowed(left)[token])
@@ -57,6 +58,7 @@ def walk(lost: bytes, texts: Sequence[bytes], budget: int) -> set[tuple[int, ...
                     allowed = after.min_tokens_left() <= left - 1
             if allowed:
                 go_on((*path, token))
+        assert len(found) > followed, f"nothing follows {path}: a dead end"
 
     go_on(())
     return found

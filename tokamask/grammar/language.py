@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tokamask.grammar.automaton import Rows, distances, explore, minimal
+from tokamask.grammar.word_automaton import word_automaton
 
 # Memory that remembered results of one function may hold, in bytes of transition tables.
 CACHE_BYTES = 32 << 20
@@ -149,47 +150,7 @@ def empty() -> Language:
 
 @remembered
 def _words(words: tuple[bytes, ...]) -> Language:
-    """The minimal automaton of a sorted list of distinct words, grown word by word.
-
-    Daciuk et al., "Incremental construction of minimal acyclic finite-state automata" (2000): all but the path of
-    the current word is already minimal.
-    """
-    if not words:
-        return _EMPTY
-    letters = set(b"".join(words))
-    groups = [byte if byte in letters else -1 for byte in range(256)]
-    column = {group: place for place, group in enumerate(dict.fromkeys(groups))}
-    register: dict[tuple[bool, tuple[tuple[int, int], ...]], int] = {}
-    path: list[list[tuple[int, int]]] = [[]]
-    final = [False]
-    previous = b""
-
-    def freeze(depth: int) -> int:
-        """Leave the current path with `depth` edges; the last node frozen."""
-        node = -1
-        while len(path) > depth:
-            node = register.setdefault((final.pop(), tuple(path.pop())), len(register))
-            if path:
-                path[-1].append((column[previous[len(path) - 1]], node))
-        return node
-
-    for word in words:
-        shared = next((i for i, (x, y) in enumerate(zip(previous, word, strict=False)) if x != y), len(previous))
-        freeze(shared + 1)
-        path.extend([] for _ in range(len(word) - shared))
-        final.extend([False] * (len(word) - shared))
-        final[-1] = True
-        previous = word
-    start = freeze(0)
-    rows: list[list[int | None]] = []
-    for _, edges in register:
-        row: list[int | None] = [None] * len(column)
-        for place, target in edges:
-            row[place] = target
-        rows.append(row)
-    numbered, nodes = explore(start, rows.__getitem__)
-    ends = [accepts for accepts, _ in register]
-    return finished(bytes([column[group] for group in groups]), numbered, [ends[node] for node in nodes])
+    return finished(*word_automaton(words))
 
 
 def until(marker: bytes) -> Language:

@@ -195,7 +195,7 @@ class CompiledGrammar:
         stops = self.vocabulary.stop_token_ids if stop_token_ids is None else stop_token_ids
         return Matcher(self, stops, think_until_token)
 
-    def call(self, question: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> int:
+    def call(self, question: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0, e: int = 0) -> int:
         """Ask the engine (see `requests`); the arena grows as often as that needs it.
 
         Raises:
@@ -203,7 +203,7 @@ class CompiledGrammar:
         """
         with self._lock:
             while True:
-                answer: int = request(self._book_address, question, a, b, c, d)
+                answer: int = request(self._book_address, question, a, b, c, d, e)
                 if answer != FULL:
                     return answer
                 self._grow()

@@ -1,4 +1,4 @@
-"""Kernels behind `shortest`: a cheap completion and its tokens, where single tokens lead, and how far that is."""
+"""Kernels behind `shortest`: where single tokens lead, and how far from the end that is."""
 
 from __future__ import annotations
 
@@ -25,93 +25,16 @@ from tokamask.grammar.configurations import LIST_LENGTH, LIST_START, MARK
 from tokamask.grammar.jit import carray, jit, pointer
 from tokamask.grammar.moves import ANY_BYTE, candidate_buffer, configuration_candidates, move
 from tokamask.grammar.name_table import OFF
-from tokamask.grammar.program import OBJECT_KEY
-from tokamask.grammar.string_body import NORMAL
+from tokamask.grammar.program import OBJECT_KEY, STRING
+from tokamask.grammar.string_body import NORMAL, QUOTE
 from tokamask.masking.cost_kernels import NEVER, configuration_cost, thread_cost
 from tokamask.masking.mask_kernels import child_count, find_child
 from tokamask.masking.pieces import NODES, ROW_WORDS, TEXT, TEXT_START, TOKENS
+from tokamask.masking.token_trie import QUOTE_BELOW
 
 Words = npt.NDArray[np.int32]
 
-NO_DESCENT = -2  # no byte leads closer to the end
-NO_SPELLING = -2  # the tokens cannot spell a text
-
-
-@jit
-def cheapest_text(P: Words, M: Words, K: Words, configuration: int, out: int, capacity: int) -> int:
-    """Write the bytes of the cheapest completion to the uint8 array at `out`; returns their number.
-
-    Each byte is the smallest one that lowers the cost most, so the completion of what a prefix of it leads to is the
-    rest of it. Returns NO_DESCENT when there is none (or `capacity` is short), FULL when the arena must grow.
-    """
-    text = carray(pointer(out), (capacity,), np.uint8)
-    buffer = candidate_buffer(M)
-    length = 0
-    current = configuration_cost(P, M, K, configuration)
-    if current < 0:
-        return FULL
-    while current > 0:
-        count = configuration_candidates(P, M, configuration, buffer)
-        best = current
-        best_byte = -1
-        following = 0
-        for i in range(256 if count == ANY_BYTE else count):
-            byte = i if count == ANY_BYTE else buffer[i]
-            target = move(P, M, configuration, byte)
-            if target < 0:
-                return FULL
-            if target == 0:
-                continue
-            cost_there = configuration_cost(P, M, K, target)
-            if cost_there < 0:
-                return FULL
-            if cost_there < best or (cost_there == best and best_byte > byte):
-                best = cost_there
-                best_byte = byte
-                following = target
-        if best_byte < 0 or length == capacity:
-            return NO_DESCENT
-        text[length] = best_byte
-        length += 1
-        configuration = following
-        current = best
-    return length
-
-
-@jit
-def spell(V: Words, text: int, length: int, out: int) -> int:
-    """The fewest tokens that spell `length` bytes at `text`, written to the int32 array at `out`; or NO_SPELLING.
-
-    Dynamic programming over positions, from the end; `out` has room for 2 * length + 1 words.
-    """
-    T = carray(pointer(text), (length,), np.uint8)
-    # First half: the token at each position; second half: how many from there.
-    best = carray(pointer(out), (2 * length + 1,), np.int32)
-    nodes = V[NODES]
-    best[2 * length] = 0
-    for at in range(length - 1, -1, -1):
-        fewest = NEVER
-        chosen = -1
-        node = nodes
-        for end in range(at, length):
-            node = find_child(V, nodes, node, int(T[end]))
-            if node == 0:
-                break
-            if V[node] >> 17 and best[length + end + 1] + 1 <= fewest:
-                fewest = best[length + end + 1] + 1
-                chosen = V[V[TOKENS] + V[node + 2]]
-        best[at] = chosen
-        best[length + at] = fewest
-    if length and best[length] >= NEVER:
-        return NO_SPELLING
-    count = 0
-    at = 0
-    while at < length:
-        token = best[at]
-        best[count] = token
-        count += 1
-        at += V[V[TEXT_START] + token + 1] - V[V[TEXT_START] + token]
-    return count
+TOO_MANY = -2  # more results than there is room for
 
 
 @jit
@@ -185,31 +108,81 @@ def token_move(P: Words, M: Words, V: Words, configuration: int, token: int) -> 
 
 
 @jit
-def targets(P: Words, M: Words, V: Words, configuration: int, row: int, out: int) -> int:
-    """For every token of the mask at `row`, the configuration behind it, in the int32 array at `out` (0: not allowed).
+def targets(P: Words, M: Words, V: Words, configuration: int, row: int, out: int, reached: int, capacity: int) -> int:
+    """For every token of the mask at `row`, the configuration behind it, in the int32 array at `out`.
 
-    Returns 0, or FULL when the arena must grow.
+    Each distinct one is also written to the int32 array at `reached`; returns their number, TOO_MANY when they are
+    more than `capacity`, FULL when the arena must grow.
     """
     words = V[ROW_WORDS]
     mask = carray(pointer(row), (words,), np.int32)
     behind = carray(pointer(out), (32 * words,), np.int32)
+    distinct = carray(pointer(reached), (capacity,), np.int32)
+    M[STAMP] += 1
+    count = 0
     for word in range(words):
+        if mask[word] == 0:
+            continue
         for bit in range(32):
-            token = 32 * word + bit
-            behind[token] = 0
             if mask[word] >> bit & 1:
-                target = token_move(P, M, V, configuration, token)
+                target = token_move(P, M, V, configuration, 32 * word + bit)
                 if target < 0:
                     return FULL
-                behind[token] = target
+                behind[32 * word + bit] = target
+                mark = M[CONFIGURATIONS] + target * CONFIGURATION_WORDS + MARK
+                if M[mark] != M[STAMP]:
+                    if count == capacity:
+                        return TOO_MANY
+                    M[mark] = M[STAMP]
+                    distinct[count] = target
+                    count += 1
+    return count
+
+
+@jit
+def keep(M: Words, V: Words, row: int, out: int, near: int, count: int) -> int:
+    """Clear the tokens of the mask at `row` that do not lead (by `out`, see `targets`) to one of `count` at `near`."""
+    words = V[ROW_WORDS]
+    mask = carray(pointer(row), (words,), np.int32)
+    behind = carray(pointer(out), (32 * words,), np.int32)
+    wanted = carray(pointer(near), (count,), np.int32)
+    M[STAMP] += 1
+    for i in range(count):
+        M[M[CONFIGURATIONS] + wanted[i] * CONFIGURATION_WORDS + MARK] = M[STAMP]
+    for word in range(words):
+        if mask[word] == 0:
+            continue
+        for bit in range(32):
+            if mask[word] >> bit & 1:
+                mark = M[CONFIGURATIONS] + behind[32 * word + bit] * CONFIGURATION_WORDS + MARK
+                if M[mark] != M[STAMP]:
+                    mask[word] ^= np.int32(1 << bit)
     return 0
 
 
 @jit
-def successors(P: Words, M: Words, V: Words, configuration: int, out: int, capacity: int) -> int:
-    """The distinct configurations that one token leads to, as pairs (configuration, token) at `out`; their number.
+def _is_settled_text(P: Words, M: Words, configuration: int) -> bool:
+    """Whether only a closing quote lowers the cost: inside a plain string that is long enough, or an undeclared key."""
+    record = M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS
+    if M[record + LIST_LENGTH] != 1:
+        return False
+    t = M[THREADS] + M[M[LISTS] + M[record + LIST_START]] * THREAD_WORDS
+    if M[t + 3] != NORMAL:
+        return False
+    pc = M[t]
+    if P[pc] == STRING:
+        return P[pc + 3] == 0 and M[t + 1] >= P[pc + 1]
+    return P[pc] == OBJECT_KEY and M[t + 2] == OFF
 
-    Returns FULL when the arena must grow, NO_DESCENT when `capacity` pairs do not suffice.
+
+@jit
+def successors(
+    P: Words, M: Words, V: Words, K: Words, configuration: int, out: int, capacity: int, below: int, visits: int
+) -> int:
+    """Distinct configurations one token on whose cost is under `below`, as pairs (configuration, token) at `out`.
+
+    Returns their number; TOO_MANY when `capacity` pairs do not suffice, FULL when the arena must grow. Stops early
+    after `visits` trie nodes.
     """
     pairs = carray(pointer(out), (2 * capacity,), np.int32)
     buffer = candidate_buffer(M)
@@ -219,11 +192,12 @@ def successors(P: Words, M: Words, V: Words, configuration: int, out: int, capac
     M[M[WALK]] = nodes
     M[M[WALK] + 1] = configuration
     top = 2
-    while top > 0:
+    last = M[VISITS] + visits
+    while top > 0 and M[VISITS] <= last:
         top -= 2
         node = M[M[WALK] + top]
         current = M[M[WALK] + top + 1]
-        if top > M[WALK_CAPACITY] - 520:
+        if top > M[WALK_CAPACITY] // 2 - 520:  # the other half is for `configuration_cost`
             M[OVERFLOW] = WALK_FULL
             return FULL
         children = child_count(V, node)
@@ -232,9 +206,12 @@ def successors(P: Words, M: Words, V: Words, configuration: int, out: int, capac
             count = configuration_candidates(P, M, current, buffer)
         listed = count != ANY_BYTE and count < children
         first = nodes + 4 * V[node + 1]
+        needs_quote = below < NEVER and _is_settled_text(P, M, current)
         for i in range(count if listed else children):
             child = find_child(V, nodes, node, buffer[i]) if listed else first + 4 * i
             if child == 0:
+                continue
+            if needs_quote and V[child] & 255 != QUOTE and V[child + 3] & QUOTE_BELOW == 0:
                 continue
             target = move(P, M, current, V[child] & 255)
             if target == 0:
@@ -244,12 +221,16 @@ def successors(P: Words, M: Words, V: Words, configuration: int, out: int, capac
             M[VISITS] += 1
             mark = M[CONFIGURATIONS] + target * CONFIGURATION_WORDS + MARK
             if V[child] >> 17 and M[mark] != M[STAMP]:
-                if found == capacity:
-                    return NO_DESCENT
                 M[mark] = M[STAMP]
-                pairs[2 * found] = target
-                pairs[2 * found + 1] = V[V[TOKENS] + V[child + 2]]
-                found += 1
+                there = configuration_cost(P, M, K, target) if below < NEVER else 0
+                if there < 0:
+                    return FULL
+                if there < below:
+                    if found == capacity:
+                        return TOO_MANY
+                    pairs[2 * found] = target
+                    pairs[2 * found + 1] = V[V[TOKENS] + V[child + 2]]
+                    found += 1
             if child_count(V, child):
                 M[M[WALK] + top] = child
                 M[M[WALK] + top + 1] = target

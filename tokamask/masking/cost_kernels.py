@@ -444,9 +444,11 @@ def configuration_cost(P: Words, M: Words, K: Words, configuration: int) -> int:
     if M[record + COST] >= 0:
         return M[record + COST]
     # Return places are older than what returns to them, so this ends; an explicit stack, for the nesting may be deep.
-    top = 0
-    M[M[WALK]] = configuration
-    while top >= 0:
+    # The first half of the walk's memory may belong to a caller.
+    base = M[WALK_CAPACITY] // 2
+    top = base
+    M[M[WALK] + top] = configuration
+    while top >= base:
         current = M[M[WALK] + top]
         record = M[CONFIGURATIONS] + current * CONFIGURATION_WORDS
         start = M[LISTS] + M[record + LIST_START]

@@ -32,7 +32,13 @@ from tokamask.grammar.moves import (
     start_configuration,
 )
 from tokamask.grammar.program import END
-from tokamask.masking.completion_kernels import cheapest_text, largest_cost, spell, successors, targets, token_move
+from tokamask.masking.completion_kernels import (
+    keep,
+    largest_cost,
+    successors,
+    targets,
+    token_move,
+)
 from tokamask.masking.cost_kernels import configuration_cost
 from tokamask.masking.mask_kernels import child_count, find_child, find_mask
 from tokamask.masking.pieces import NODES, ROW_WORDS
@@ -56,16 +62,15 @@ BOOK_SLOTS = 8
     MAY_CROSS,
     FILL,
     COST_OF,
-    CHEAPEST_TEXT,
-    SPELL,
     LARGEST_COST,
     TARGETS,
+    KEEP,
     SUCCESSORS,
-) = range(14)
+) = range(13)
 
 
 @jit
-def request(book: int, question: int, a: int, b: int, c: int, d: int) -> int:
+def request(book: int, question: int, a: int, b: int, c: int, d: int, e: int) -> int:
     """Answer a question about configuration `a` (see the functions it leads to); FULL: grow the arena, ask again."""
     page = carray(pointer(book), (BOOK_SLOTS,), np.int64)
     P = carray(pointer(page[0]), (page[1],), np.int32)
@@ -90,15 +95,13 @@ def request(book: int, question: int, a: int, b: int, c: int, d: int) -> int:
         return _token_may_cross(P, M, V, a, b, c)
     if question == COST_OF:
         return configuration_cost(P, M, K, a)
-    if question == CHEAPEST_TEXT:
-        return cheapest_text(P, M, K, a, b, c)
-    if question == SPELL:
-        return spell(V, a, b, c)
     if question == LARGEST_COST:
         return largest_cost(P, M, V, K, a)
     if question == TARGETS:
-        return targets(P, M, V, a, b, c)
-    return successors(P, M, V, a, b, c)
+        return targets(P, M, V, a, b, c, d, e)
+    if question == KEEP:
+        return keep(M, V, a, b, c, d)
+    return successors(P, M, V, K, a, b, c, d, e)
 
 
 @jit

@@ -1,15 +1,21 @@
 """The shortest completion of a text, in tokens, and masks that keep it within a budget.
 
-Two bounds enclose the answer. `cost_kernels` gives a cheapest text, one-byte tokens assumed; the fewest tokens that
-spell it are an upper bound with a witness. A breadth-first search over configurations, one token an edge, looks for
-something shorter; it is abandoned when it has visited too much, which happens when long strings are open and the
-vocabulary is large. Whatever is found is remembered along its path, and only ever improved, so that following a
-completion never finds the next step dearer than it was promised.
+How far the end is, is a function of the configuration, found in one of two ways, decided once for a grammar:
+
+- *Explored*: when everything that tokens can reach from the beginning is small, the graph of configurations is searched
+  whole and distances are exact.
+- *Descended* otherwise: only tokens that lower the cost (see `cost_kernels`) are considered, which leaves out those that
+  lengthen a string, indent, or open what is optional). That graph has no cycles and is small. The distance is never less
+  than the truth, for a longer way round could be spelled with fewer tokens.
+
+Either way some allowed token always leads one step nearer, so a mask that only keeps what fits into the tokens left
+never runs dry, and what it keeps depends on nothing but grammar, vocabulary, text and tokens left.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +23,8 @@ import numpy.typing as npt
 
 from tokamask.errors import TokenRejected
 from tokamask.masking import requests
-from tokamask.masking.bitmask import clear_tokens, pack_row, set_tokens
-from tokamask.masking.completion_kernels import NO_DESCENT, NO_SPELLING
+from tokamask.masking.bitmask import clear_tokens, set_tokens
+from tokamask.masking.completion_kernels import TOO_MANY
 from tokamask.masking.cost_kernels import MISSING_BYTE, NEVER, analyse
 
 if TYPE_CHECKING:
@@ -26,10 +32,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Shortest"]
 
-SEARCH_CONFIGURATIONS = 4000
-"""How many configurations the search may expand when their tokens are few."""
-SEARCH_NODES = 400_000
-"""How many trie nodes it may visit in all; one open string of a 131k vocabulary has 266k."""
+EXPLORED_CONFIGURATIONS = 3000
+EXPLORED_NODES = 300_000
+"""Where exploration gives up: configurations reached, trie nodes visited (an open string of 131k tokens has 266k)."""
+
+ANY_COST = ANY_NUMBER = 1 << 30
+
+# Distance to the end and the first token on the way; the end itself is (0, -1), and NOWHERE cannot be completed.
+_Step = tuple[int, int]
+_NOWHERE = (NEVER, -1)
 
 
 class Shortest:
@@ -41,36 +52,33 @@ class Shortest:
         texts = compiled.vocabulary.token_bytes
         costs = np.full(len(program.words) + 256, NEVER, dtype=np.int32)
         costs[-256:] = MISSING_BYTE
-        singles = {text[0] for text in texts if text is not None and len(text) == 1}
-        costs[-256:][list(singles)] = 1
+        costs[-256:][[text[0] for text in texts if text is not None and len(text) == 1]] = 1
         analyse(program.words, costs, program.records)
         compiled.provide_costs(costs)
-        # configuration -> (tokens to the end, first of them); the end itself is (0, -1).
-        self._known: dict[int, tuple[int, int]] = {}
+        self._longest = max((len(text) for text in texts if text), default=1)
+        self._steps: dict[int, _Step] = {}
         self._bounds: dict[int, int] = {}
-        self._searched: set[int] = set()
         self._lock = threading.RLock()
+        self._is_explored = self._explore(compiled.start)
 
     def length(self, configuration: int) -> int:
-        """The fewest tokens found that complete the text, stop tokens not counted.
+        """The tokens that complete the text, stop tokens not counted.
 
         Raises:
             TokenRejected: the vocabulary cannot spell any completion.
         """
         with self._lock:
-            if configuration not in self._searched:
-                self._find(configuration)
-            known = self._known.get(configuration)
-        if known is None:
+            distance = self._step(configuration)[0]
+        if distance >= NEVER:
             raise TokenRejected("the tokens of this vocabulary cannot spell any completion of the text")
-        return known[0]
+        return distance
 
     def tokens(self, configuration: int) -> list[int]:
         """A completion of that length."""
         self.length(configuration)
         completion: list[int] = []
         with self._lock:
-            while (step := self._known[configuration])[0]:
+            while (step := self._step(configuration))[0]:
                 completion.append(step[1])
                 configuration = self._compiled.call(requests.ACCEPT, configuration, step[1])
         return completion
@@ -94,114 +102,99 @@ class Shortest:
                 return
             allowed_stops = clear_tokens(row, stops.tolist())
             behind = np.empty(32 * len(row), dtype=np.int32)
-            self._compiled.call(requests.TARGETS, configuration, row.ctypes.data, behind.ctypes.data)
-            reached, which = np.unique(behind, return_inverse=True)
-            near = np.array([target > 0 and self._is_within(int(target), left) for target in reached])
-            row &= pack_row(near[which])
+            capacity = 1024
+            while True:
+                reached = np.empty(capacity, dtype=np.int32)
+                count = self._compiled.call(
+                    requests.TARGETS, configuration, row.ctypes.data, behind.ctypes.data, reached.ctypes.data, capacity
+                )
+                if count != TOO_MANY:
+                    break
+                capacity *= 4
+            near = np.array(
+                [target for target in reached[:count].tolist() if self._is_within(target, left)], dtype=np.int32
+            )
+            self._compiled.call(requests.KEEP, row.ctypes.data, behind.ctypes.data, near.ctypes.data, len(near))
             set_tokens(row, allowed_stops)
 
     def _is_within(self, configuration: int, left: int) -> bool:
-        if left < 0:
-            return False
-        if self._compiled.call(requests.COST_OF, configuration) <= left:
-            return True
-        known = self._known.get(configuration)
-        if known is not None and known[0] <= left:
-            return True
-        if configuration not in self._searched:
-            self._find(configuration)
-        return (known := self._known.get(configuration)) is not None and known[0] <= left
+        """Whether the text can end within `left` tokens."""
+        cost = self._compiled.call(requests.COST_OF, configuration)
+        if cost < MISSING_BYTE and cost > left * self._longest and not self._is_explored:
+            return False  # no spelling of the cheapest text is as short as that
+        return left >= 0 and self._step(configuration)[0] <= left
 
-    # Finding.
+    def _step(self, configuration: int) -> _Step:
+        step = self._steps.get(configuration)
+        if step is None:
+            # Bytes may have led past what tokens reach from the beginning: then explore from there.
+            if not self._is_explored or not self._explore(configuration):
+                self._descend(configuration)
+            step = self._steps[configuration]
+        return step
 
-    def _find(self, configuration: int) -> None:
-        self._follow_cheapest(configuration)
-        self._search(configuration)
-        self._searched.add(configuration)
+    # Explored.
 
-    def _remember(self, path: list[tuple[int, int]]) -> None:
-        """A path of (configuration, token) to the end: every place on it is as near as it shows."""
-        for left, (configuration, token) in enumerate(reversed(path)):
-            if configuration not in self._known or left < self._known[configuration][0]:
-                self._known[configuration] = (left, token)
+    def _explore(self, start: int) -> bool:
+        """Find the distance of everything that tokens reach from `start`; False, and nothing learned, if too much."""
+        came_from: dict[int, list[tuple[int, int]]] = {start: []}
+        waiting = deque([start])
+        ends = []
+        nodes_left = EXPLORED_NODES
+        while waiting:
+            configuration = waiting.popleft()
+            if self._compiled.call(requests.IS_ACCEPTING_AT, configuration):
+                ends.append(configuration)
+            before = self._compiled.visits
+            pairs = self._successors(configuration, ANY_COST, nodes_left)
+            nodes_left -= self._compiled.visits - before + 16  # a call is worth some nodes
+            if nodes_left < 0 or len(came_from) > EXPLORED_CONFIGURATIONS:
+                return False
+            for target, token in pairs:
+                if target not in came_from:
+                    came_from[target] = []
+                    waiting.append(target)
+                came_from[target].append((configuration, token))
+        steps: dict[int, _Step] = dict.fromkeys(ends, (0, -1))
+        nearer = deque(ends)
+        while nearer:
+            configuration = nearer.popleft()
+            distance = steps[configuration][0] + 1
+            for source, token in came_from[configuration]:
+                if source not in steps:
+                    steps[source] = (distance, token)
+                    nearer.append(source)
+        self._steps.update({configuration: steps.get(configuration, _NOWHERE) for configuration in came_from})
+        return True
 
-    def _follow_cheapest(self, configuration: int) -> None:
-        capacity = self._compiled.call(requests.COST_OF, configuration)
-        if capacity >= MISSING_BYTE:
-            return
-        text = np.zeros(capacity + 1, dtype=np.uint8)
-        length = self._compiled.call(requests.CHEAPEST_TEXT, configuration, text.ctypes.data, capacity + 1)
-        if length == NO_DESCENT:
-            return
-        tokens = np.zeros(2 * length + 1, dtype=np.int32)
-        count = self._compiled.call(requests.SPELL, text.ctypes.data, length, tokens.ctypes.data)
-        if count == NO_SPELLING:
-            return
-        path = []
-        for token in tokens[:count].tolist():
-            path.append((configuration, token))
-            configuration = self._compiled.call(requests.ACCEPT, configuration, token)
-        self._remember([*path, (configuration, -1)])
+    # Descended.
 
-    def _search(self, start: int) -> None:
-        """Breadth first from `start`, as long as it can beat what is known."""
-        if self._is_end(start):
-            self._remember([(start, -1)])
-            return
-        known = self._known.get(start)
-        best = known[0] if known else NEVER
-        came_from: dict[int, tuple[int, int]] = {start: (0, -1)}
-        frontier = [start]
-        depth = 0
-        nodes_left = SEARCH_NODES
-        while frontier and depth + 1 < best:
-            depth += 1
-            reached: list[int] = []
-            for configuration in frontier:
-                if len(came_from) > SEARCH_CONFIGURATIONS or nodes_left <= 0:
-                    return
-                pairs, visited = self._successors(configuration)
-                nodes_left -= visited
-                for target, token in pairs:
-                    if target in came_from:
-                        continue
-                    came_from[target] = (configuration, token)
-                    if self._is_end(target):
-                        self._remember(_path(came_from, target))
-                        return
-                    shown = self._known.get(target)
-                    if shown is not None and depth + shown[0] < best:
-                        best = depth + shown[0]
-                        self._remember(_path(came_from, target)[:-1] + self._rest(target))
-                    reached.append(target)
-            frontier = reached
+    def _descend(self, start: int) -> None:
+        """Find the distance of everything that cost-lowering tokens reach from `start`."""
+        lower: dict[int, list[tuple[int, int]]] = {}
+        costs: dict[int, int] = {}
+        waiting = [start]
+        while waiting:
+            configuration = waiting.pop()
+            if configuration in self._steps or configuration in lower:
+                continue
+            if self._compiled.call(requests.IS_ACCEPTING_AT, configuration):
+                self._steps[configuration] = (0, -1)
+                continue
+            costs[configuration] = self._compiled.call(requests.COST_OF, configuration)
+            lower[configuration] = self._successors(configuration, costs[configuration], ANY_NUMBER)
+            waiting.extend(target for target, _ in lower[configuration])
+        for configuration in sorted(lower, key=costs.__getitem__):
+            ways = [(self._steps[target][0] + 1, token) for target, token in lower[configuration]]
+            self._steps[configuration] = min(ways, default=_NOWHERE)
 
-    def _rest(self, configuration: int) -> list[tuple[int, int]]:
-        path = []
-        while (step := self._known[configuration])[0]:
-            path.append((configuration, step[1]))
-            configuration = self._compiled.call(requests.ACCEPT, configuration, step[1])
-        return [*path, (configuration, -1)]
-
-    def _is_end(self, configuration: int) -> bool:
-        return bool(self._compiled.call(requests.IS_ACCEPTING_AT, configuration))
-
-    def _successors(self, configuration: int) -> tuple[list[tuple[int, int]], int]:
-        """Distinct (configuration, token) one token on, and how many trie nodes that took."""
-        before = self._compiled.visits
+    def _successors(self, configuration: int, below: int, nodes: int) -> list[tuple[int, int]]:
+        """Distinct (configuration, token) one token on, of a cost under `below`; incomplete beyond `nodes` nodes."""
         capacity = 256
         while True:
-            pairs = np.zeros(2 * capacity, dtype=np.int32)
-            found = self._compiled.call(requests.SUCCESSORS, configuration, pairs.ctypes.data, capacity)
-            if found != NO_DESCENT:
+            pairs = np.empty(2 * capacity, dtype=np.int32)
+            found = self._compiled.call(requests.SUCCESSORS, configuration, pairs.ctypes.data, capacity, below, nodes)
+            if found != TOO_MANY:
                 taken = pairs[: 2 * found].reshape(-1, 2).tolist()
-                return [(target, token) for target, token in taken], self._compiled.visits - before
+                return [(target, token) for target, token in taken]
             capacity *= 4
-
-
-def _path(came_from: dict[int, tuple[int, int]], end: int) -> list[tuple[int, int]]:
-    """The steps (configuration, token) from the start of a search to `end`, which has no token yet."""
-    path = [(end, -1)]
-    while (step := came_from[path[-1][0]])[1] >= 0:
-        path.append(step)
-    return path[::-1]

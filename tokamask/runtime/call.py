@@ -42,6 +42,7 @@ class Call:
 
     Attributes:
         vocabulary: the model's, with the user's stop tokens added to its own.
+        think_until: the text or token after which constraints begin; None: at once.
     """
 
     model: Model
@@ -51,6 +52,7 @@ class Call:
     n: int
     sampling: Sampling
     stop_strings: tuple[bytes, ...]
+    think_until: bytes | int | None
 
     def task(self, place: int) -> Task:
         """The task of row `place`: the n samples of a prompt are neighbours."""
@@ -59,15 +61,17 @@ class Call:
     def request(self, place: int, attempt: int) -> Request:
         """What row `place` is to write."""
         task = self.task(place)
+        constrained = task.compiled is not None
         return Request(
             prompt=task.prompt,
             vocabulary=self.vocabulary,
-            matcher=None if task.compiled is None else _new_matcher(task.compiled, self.vocabulary),
+            matcher=_new_matcher(task.compiled, self.vocabulary, self.think_until),
             max_tokens=task.max_tokens,
             seed=task.seed,
             sample=place % self.n,
             attempt=attempt,
-            stop_strings=self.stop_strings,
+            stop_strings=() if constrained else self.stop_strings,
+            think_until=self.think_until if constrained else None,
         )
 
 
@@ -107,8 +111,9 @@ def read_call(
     _check_at_least_one("n", n)
     if seed is not None and not 0 <= seed < SEED_LIMIT:
         raise ValueError(f"seed is {seed}; it must be None or a number from 0 to 2**64 - 1")
-    if think_until is not None and not isinstance(think_until, str):
-        raise UnsupportedFeature("think_until as a token id is not available; pass the marker's text")
+    if think_until is not None and not any(specification.given() for specification in specifications):
+        raise TypeError("think_until says when the constraint begins; pass schema, regex, grammar or choices too")
+    marker = think_until if isinstance(think_until, str) else None
     stop_ids, stop_strings = _read_stop(stop)
     if stop_strings and all(specification.given() for specification in specifications):
         raise ValueError("stop texts end free text only, and a constrained document ends when it is complete")
@@ -117,7 +122,7 @@ def read_call(
     known: dict[tuple[int, ...], Constraint | None] = {}
     for specification in specifications:
         if specification.identity not in known:
-            known[specification.identity] = read_constraint(specification, think_until)
+            known[specification.identity] = read_constraint(specification, marker)
     loaded = load_model(model, tokenizer)
     if compiler is None:
         compiler = shared_compiler(loaded)
@@ -131,10 +136,12 @@ def read_call(
     vocabulary = loaded.vocabulary
     if stop_ids:
         vocabulary = vocabulary.with_stop_tokens(stop_ids.union(vocabulary.stop_token_ids))
+    if think_until in vocabulary.stop_token_ids:
+        raise ValueError(f"think_until is {think_until}, a stop token: the output would end where it is to begin")
     tasks = []
     for text, specification in zip(prompts, specifications, strict=True):
         own_prompt, own_compiled = read_prompt(loaded, text), compiled[specification.identity]
-        matcher = None if own_compiled is None else _new_matcher(own_compiled, vocabulary)
+        matcher = _new_matcher(own_compiled, vocabulary, think_until)
         tasks.append(
             Task(
                 prompt=own_prompt,
@@ -145,11 +152,18 @@ def read_call(
                 seed=secrets.randbits(32) if seed is None else seed,
             )
         )
-    return Call(loaded, vocabulary, tuple(tasks), batch, n, sampling, stop_strings)
+    until = think_until.encode() if isinstance(think_until, str) else think_until
+    return Call(loaded, vocabulary, tuple(tasks), batch, n, sampling, stop_strings, until)
 
 
-def _new_matcher(compiled: CompiledGrammar, vocabulary: Vocabulary) -> Matcher:
-    return compiled.matcher(stop_token_ids=vocabulary.stop_token_ids)
+def _new_matcher(
+    compiled: CompiledGrammar | None, vocabulary: Vocabulary, think_until: bytes | str | int | None
+) -> Matcher | None:
+    """A matcher at the beginning of a row; a marker that is text is in the grammar already."""
+    if compiled is None:
+        return None
+    token = think_until if isinstance(think_until, int) else None
+    return compiled.matcher(stop_token_ids=vocabulary.stop_token_ids, think_until_token=token)
 
 
 def _one_per_prompt(constraints: Mapping[str, Any], count: int) -> list[Specification]:

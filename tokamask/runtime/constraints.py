@@ -44,39 +44,24 @@ class Constraint:
     """A grammar, and how its documents become values.
 
     Attributes:
-        marker: the text before the document (`think_until`); "" when the document begins at once.
+        grammar: with a text marker (`think_until`), free text up to it and then the document.
         validate: the check of a finished document that the grammar could not make itself: raises ValueError. None where
             the grammar is exact.
     """
 
     grammar: Grammar
     reader: ValueReader
-    marker: str = ""
     validate: Callable[[str], None] | None = None
 
-    def document(self, text: str) -> str | None:
-        """The document inside a row's text; None while the marker has not come."""
-        if not self.marker:
-            return text
-        _, marker, document = text.partition(self.marker)
-        return document if marker else None
-
-    def value(self, text: str) -> Any:
-        """The value of a finished row; raises when validation or the type refuses it."""
-        document = self.document(text)
-        assert document is not None, "a finished row has passed its marker"
+    def value(self, document: str) -> Any:
+        """The value of a complete document; raises when validation or the type refuses it."""
         if self.validate is not None:
             self.validate(document)
         return self.reader.read(document)
 
-    def partial_value(self, text: str) -> Any:
-        """What is certain of an unfinished row's value."""
-        document = self.document(text)
-        return None if document is None else self.reader.read_partial(document)
-
 
 def read_constraint(specification: Specification, think_until: str | None) -> Constraint | None:
-    """The constraint of one row; None for free text.
+    """The constraint of one row, which begins after the text `think_until`; None for free text.
 
     Raises:
         TypeError: more than one of the four arguments, or one of the wrong type.
@@ -86,17 +71,15 @@ def read_constraint(specification: Specification, think_until: str | None) -> Co
     if len(given) > 1:
         raise TypeError(f"at most one constraint can hold for a prompt, but {' and '.join(given)} are given")
     if not given:
-        if think_until is not None:
-            raise TypeError("think_until says when the constraint begins; pass schema, regex, grammar or choices too")
         return None
     ((name, value),) = given.items()
     grammar, reader = _READERS[name](value)
     validate = None if grammar.is_exact else _validator(grammar.schema)
     if think_until is None:
-        return Constraint(grammar, reader, validate=validate)
+        return Constraint(grammar, reader, validate)
     if not think_until:
         raise ValueError("think_until is an empty text; leave it out when the document begins at once")
-    return Constraint(_after_marker(grammar, think_until), reader, think_until, validate)
+    return Constraint(_after_marker(grammar, think_until), reader, validate)
 
 
 # A compiler learns about `Grammar` objects. Calls that repeat a schema or a text therefore share one object, and start

@@ -47,6 +47,7 @@ class Request:
         max_tokens: at most so many tokens, stop token included; a constraint's shortest document fits.
         seed, sample, attempt: what its random numbers are keyed by, besides the position.
         stop_strings: texts that end free text, as bytes.
+        think_until: the text or token after whose first occurrence the document begins; None: at once.
     """
 
     prompt: Prompt
@@ -57,6 +58,7 @@ class Request:
     sample: int = 0
     attempt: int = 0
     stop_strings: tuple[bytes, ...] = ()
+    think_until: bytes | int | None = None
 
 
 class Row:
@@ -66,10 +68,11 @@ class Row:
         self.request = request
         self._healing: Healing | None = None
         if request.prompt.lost:
-            self._healing = Healing(request.prompt.lost, request.vocabulary, request.matcher)
+            self._healing = Healing(request.prompt.lost, request.vocabulary, request.matcher, request.think_until)
         self.token_ids: list[int] = []
         self.logprobs: list[float] = []
         self.text = bytearray()
+        self._document_start = 0 if request.think_until is None else None
         self.log_weight = 0.0
         self.finish_reason: FinishReason | None = None
         self.last_token = -1
@@ -127,6 +130,8 @@ class Row:
         self.token_ids.append(token)
         self.logprobs.append(logprob)
         self.text += new_text
+        if self._document_start is None:
+            self._document_start = self._end_of_thoughts(token, len(new_text))
         self._see_whether_finished(token, len(new_text))
         if self.finish_reason is not None:
             self.wall_seconds = time.perf_counter() - self.started
@@ -147,7 +152,21 @@ class Row:
                 if certain.endswith(stop[:length])
             ]
             certain = certain[: len(certain) - max(held_back, default=0)]
-        return codecs.getincrementaldecoder("utf-8")(errors="replace").decode(certain)
+        return _whole_characters(certain)
+
+    def document(self) -> str | None:
+        """The text so far, in whole characters, from where the document begins; None while it has not begun."""
+        if self._document_start is None:
+            return None
+        return _whole_characters(self.text[self._document_start :])
+
+    def _end_of_thoughts(self, token: int, new_length: int) -> int | None:
+        """Where in the text the document begins, if the marker has just come."""
+        marker = self.request.think_until
+        if isinstance(marker, bytes):
+            place = self.text.find(marker, max(0, len(self.text) - new_length - len(marker) + 1))
+            return place + len(marker) if place >= 0 else None
+        return len(self.text) if token == marker else None
 
     def _see_whether_finished(self, token: int, new_length: int) -> None:
         if self.request.matcher is not None:
@@ -224,6 +243,11 @@ def _step(rows: Sequence[Row], logits: torch.Tensor, sampling: Sampling, bitmask
         rows, choices.tokens, choices.logprobs, choices.log_masses, choices.gaps, strict=True
     ):
         row.accept(token, logprob, log_mass, gap)
+
+
+def _whole_characters(data: bytes | bytearray) -> str:
+    """The text of `data` without a character that is still incomplete at its end."""
+    return codecs.getincrementaldecoder("utf-8")(errors="replace").decode(data)
 
 
 def _pack(allowed: npt.NDArray[np.bool_], words: npt.NDArray[np.int32]) -> None:

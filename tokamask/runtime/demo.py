@@ -103,7 +103,7 @@ def fetch_demo(cache_directory: Path | None = None) -> Path:
 
 
 def _user_cache() -> Path:
-    from tokamask.masking.disk_cache import default_cache_directory
+    from tokamask.cache_directory import default_cache_directory
 
     try:
         return default_cache_directory()

@@ -248,7 +248,7 @@ def _stream_parts(call: Call, cancelled: Event) -> Generator[Partial, None, Gene
             text = row.certain_text()
             if text != shown:
                 shown = text
-                yield Partial(text if constraint is None else constraint.partial_value(text), text)
+                yield Partial(_partial_value(row, constraint, text), text)
             if cancelled.is_set() and row.finish_reason is None:
                 row.cancel()
                 break
@@ -269,7 +269,7 @@ def _read_row(row: Row, constraint: Constraint | None, sampling: Sampling) -> Ge
         value = text
     else:
         try:
-            value = constraint.value(text)
+            value = constraint.value(row.document() or "")
         except Exception as refusal:  # validators are the user's code: whatever they raise refuses the document
             finish_reason = FinishReason.REJECTED
             error = f"{type(refusal).__name__}: {refusal}"
@@ -293,6 +293,14 @@ def _read_row(row: Row, constraint: Constraint | None, sampling: Sampling) -> Ge
         ),
         error=error,
     )
+
+
+def _partial_value(row: Row, constraint: Constraint | None, text: str) -> Any:
+    """What is certain of a row's value: free text is its own value, and thoughts have none."""
+    if constraint is None:
+        return text
+    document = row.document()
+    return None if document is None else constraint.reader.read_partial(document)
 
 
 def _progress_bar(rows: int) -> Any:

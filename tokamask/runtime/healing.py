@@ -55,12 +55,16 @@ class Healing:
         vocabulary: the row's, with its stop tokens.
         matcher: the row's constraint at its beginning, or None for free text. It is advanced by the bytes past the end
             of the prompt once they are known.
+        think_until: as in the row's request; a token is the one that the matcher was made with.
     """
 
-    def __init__(self, lost: bytes, vocabulary: Vocabulary, matcher: Matcher | None) -> None:
+    def __init__(
+        self, lost: bytes, vocabulary: Vocabulary, matcher: Matcher | None, think_until: bytes | int | None = None
+    ) -> None:
         self._lost = lost
         self._vocabulary = vocabulary
         self._matcher = matcher
+        self._think_until = think_until if isinstance(think_until, int) else None
 
     @property
     def is_over(self) -> bool:
@@ -76,7 +80,7 @@ class Healing:
     def allowed(self, tokens_left: int) -> npt.NDArray[np.bool_]:
         """bool (V,): the candidates after which the constraint can go on and close within `tokens_left` tokens."""
         assert self._matcher is not None, "free text has nothing to close"
-        return _closing(self._lost, self._vocabulary, self._matcher.compiled, tokens_left)
+        return _closing(self._lost, self._vocabulary, self._matcher.compiled, self._think_until, tokens_left)
 
     def accept(self, token: int) -> bytes | None:
         """The new text of `token`, or None for a token that lies inside the lost bytes."""
@@ -123,9 +127,12 @@ def _following(lost: bytes, vocabulary: Vocabulary) -> _Following:
 
 
 @lru_cache(maxsize=RECENT_ENDS)
-def _closing(lost: bytes, vocabulary: Vocabulary, compiled: CompiledGrammar, tokens_left: int) -> npt.NDArray[np.bool_]:
+def _closing(
+    lost: bytes, vocabulary: Vocabulary, compiled: CompiledGrammar, think_until: int | None, tokens_left: int
+) -> npt.NDArray[np.bool_]:
     """See `Healing.allowed`; the array is shared, so nobody may write to it."""
-    following, start = _following(lost, vocabulary), compiled.matcher(stop_token_ids=vocabulary.stop_token_ids)
+    following = _following(lost, vocabulary)
+    start = compiled.matcher(stop_token_ids=vocabulary.stop_token_ids, think_until_token=think_until)
     closing = np.zeros(vocabulary.size, dtype=np.bool_)
     closing[list(following.inside)] = True
     begins: dict[int, bool] = {}  # most suffixes fail at their first byte, which they share with others

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tokamask.errors import UnsupportedFeature
+from tokamask.errors import CompileBudgetExceeded, UnsupportedFeature
 from tokamask.grammar.language import Language, remembered
 from tokamask.grammar.regular_expression.alphabet import spelled_out
 from tokamask.grammar.regular_expression.determinisation import full_match, somewhere
 from tokamask.grammar.regular_expression.ecma import EcmaReader
 from tokamask.grammar.regular_expression.python import PythonReader
-from tokamask.grammar.regular_expression.reader import Flags
+from tokamask.grammar.regular_expression.reader import FLAG_NAMES, Flags
 from tokamask.grammar.regular_expression.syntax import Node
 
 __all__ = ["Dialect", "pattern_language", "read_pattern"]
 
 Dialect = Literal["python", "ecma"]
-
-_FLAG_NAMES = {"i": "ignore_case", "m": "multi_line", "s": "dot_all", "x": "verbose", "a": "ascii"}
 
 
 def read_pattern(pattern: str, dialect: Dialect, flags: str = "") -> Node:
@@ -40,7 +38,7 @@ def read_pattern(pattern: str, dialect: Dialect, flags: str = "") -> Node:
         names = "".join(sorted(unknown))
         raise UnsupportedFeature(f"the flags {names!r} of a regular expression; use some of {allowed!r}")
     reader = PythonReader if dialect == "python" else EcmaReader
-    return reader(pattern, Flags(**{_FLAG_NAMES[flag]: True for flag in flags})).read()
+    return reader(pattern, Flags(**{FLAG_NAMES[flag]: True for flag in flags})).read()
 
 
 @remembered
@@ -51,6 +49,9 @@ def pattern_language(pattern: str, dialect: Dialect, *, search: bool, flags: str
         GrammarSyntaxError, UnsupportedFeature: see `read_pattern`.
         CompileBudgetExceeded: the pattern needs too many states or too much time.
     """
-    tree = read_pattern(pattern, dialect, flags)
-    automaton = somewhere(tree) if search else full_match(tree)
+    try:
+        tree = read_pattern(pattern, dialect, flags)
+        automaton = somewhere(tree) if search else full_match(tree)
+    except RecursionError:
+        raise CompileBudgetExceeded("the regular expression nests too many groups") from None
     return spelled_out(automaton.alphabet, automaton.rows, automaton.accepting)

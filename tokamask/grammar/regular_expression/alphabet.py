@@ -7,13 +7,14 @@ a handful of columns, and only then spelled out in bytes.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from operator import itemgetter
 
-from tokamask.grammar.automaton import Rows
+from tokamask.errors import CompileBudgetExceeded
+from tokamask.grammar.automaton import STATE_BUDGET, Rows
 from tokamask.grammar.language import Language, finished
 from tokamask.grammar.regular_expression.code_points import ANY, CodePoints
 
@@ -41,6 +42,14 @@ class Alphabet:
     lead: tuple[int, ...]
     inner: tuple[tuple[int, ...], ...]
     below: tuple[tuple[int, ...], ...]
+
+
+def bits(bitset: int) -> Iterator[int]:
+    """The members of a bitset, ascending."""
+    while bitset:
+        lowest = bitset & -bitset
+        yield lowest.bit_length() - 1
+        bitset ^= lowest
 
 
 @lru_cache(maxsize=1024)
@@ -153,11 +162,15 @@ def spelled_out(alphabet: Alphabet, rows: Rows, accepting: Sequence[bool]) -> La
 
     The result is minimal too: texts end, and code points begin, only at the states of the automaton itself, and the
     states in between are shared whenever they lead to the same places.
+
+    Raises:
+        CompileBudgetExceeded: there are more than `STATE_BUDGET` states.
     """
     if not rows:
         return finished(alphabet.byte_class, [], [])
     restrict = [itemgetter(*cells, cells[0]) for cells in alphabet.below]
-    between: dict[tuple[int, ...], int] = {}
+    between: list[tuple[int, ...]] = []
+    numbers: dict[tuple[int, ...], int] = {}
     known: dict[tuple[int, object], int] = {}
 
     # A place is a state of the automaton, or _INNER - i for the i-th of `between`.
@@ -171,24 +184,32 @@ def spelled_out(alphabet: Alphabet, rows: Rows, accepting: Sequence[bool]) -> La
         place = known.get(key)
         if place is None:
             places = tuple([place_after(child, row) for child in alphabet.inner[node]])
-            dead = all(child == _NOTHING for child in places)
-            place = known[key] = _NOTHING if dead else _INNER - between.setdefault(places, len(between))
+            if all(child == _NOTHING for child in places):
+                place = _NOTHING
+            else:
+                if places not in numbers:
+                    numbers[places] = len(between)
+                    between.append(places)
+                place = _INNER - numbers[places]
+            known[key] = place
         return place
 
     index = {_NOTHING: -1, 0: 0}
     order = [0]
     bytewise: Rows = []
-    betweens: list[tuple[int, ...]] = []
     for place in order:
         if place >= 0:
             row = rows[place]
             places: Sequence[int] = [place_after(follows, row) for follows in alphabet.lead]
-            betweens += list(between)[len(betweens) :]
         else:
-            places = betweens[_INNER - place]
+            places = between[_INNER - place]
         for target in places:
             if target not in index:
                 index[target] = len(order)
                 order.append(target)
         bytewise.append([index[target] for target in places])
+        if len(order) > STATE_BUDGET:
+            raise CompileBudgetExceeded(
+                f"the expression needs more than {STATE_BUDGET} states in UTF-8; use smaller repetition counts"
+            )
     return finished(alphabet.byte_class, bytewise, [place >= 0 and accepting[place] for place in order])

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from tokamask.errors import CompileBudgetExceeded, UnsupportedFeature
 from tokamask.grammar.automaton import Rows, explore, minimal
-from tokamask.grammar.regular_expression.alphabet import Alphabet, alphabet_of
+from tokamask.grammar.regular_expression.alphabet import Alphabet, alphabet_of, bits
 from tokamask.grammar.regular_expression.code_points import ANY, CodePoints
-from tokamask.grammar.regular_expression.positions import Positions, anywhere, beginning, bits, ending, whole
+from tokamask.grammar.regular_expression.positions import Positions, anywhere, beginning, ending, whole
 from tokamask.grammar.regular_expression.syntax import (
     Alternation,
     Characters,
@@ -26,7 +26,7 @@ from tokamask.grammar.regular_expression.syntax import (
     Repetition,
 )
 
-# Positions visited while sets of them are formed, and steps of obligations.
+# Positions visited and cells tried while sets of positions are formed; steps of obligations.
 WORK_BUDGET = 5_000_000
 LOOKING_BUDGET = 500_000
 
@@ -145,6 +145,7 @@ def _subsets(positions: Positions) -> tuple[Rows, list[bool]]:
         for position in bits(state):
             targets |= following[position]
             work += 1
+        work += len(by_cell)
         if work > WORK_BUDGET:
             raise _too_much_work()
         return [_absorbed(targets & members, absorbing) or None for members in by_cell]

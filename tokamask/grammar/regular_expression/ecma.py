@@ -18,6 +18,7 @@ from tokamask.grammar.regular_expression.character_classes import (
 from tokamask.grammar.regular_expression.code_points import ANY, CodePoints, complement
 from tokamask.grammar.regular_expression.reader import (
     DECIMAL,
+    FLAG_NAMES,
     HEXADECIMAL,
     Bounds,
     Reader,
@@ -33,17 +34,15 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 class EcmaReader(Reader):
     def counts(self) -> Bounds | None:
-        low = self.take_while(DECIMAL, len(self.source))
-        if not low:
+        low = self.take_number()
+        if low is None:
             return None
         if self.take("}"):
-            return Bounds(int(low), int(low))
+            return Bounds(low, low)
         if not self.take(","):
             return None
-        high = self.take_while(DECIMAL, len(self.source))
-        if not self.take("}"):
-            return None
-        return Bounds(int(low), int(high) if high else None)
+        high = self.take_number()
+        return Bounds(low, high) if self.take("}") else None
 
     def quantifier_suffix(self) -> None:
         self.take("?")
@@ -178,9 +177,7 @@ class EcmaReader(Reader):
             self.fail("(? must go on with one of : = ! <= <! <name>", start)
         if "i" in on:
             self.refuse("(?i:...)", start)
-        names = {"i": "ignore_case", "m": "multi_line", "s": "dot_all"}
-        changes = {names[flag]: flag in on for flag in on + off}
-        self.flags = replace(self.flags, **changes)
+        self.flags = replace(self.flags, **{FLAG_NAMES[flag]: flag in on for flag in on + off})
 
     def ignoring_case(self, code_points: CodePoints) -> CodePoints:
         return code_points

@@ -8,13 +8,12 @@ ones may carry conditions (`Neighbour`, `Look`) on the place in between. Leaves 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
 from tokamask.errors import CompileBudgetExceeded, UnsupportedFeature
-from tokamask.grammar.regular_expression.alphabet import Alphabet
+from tokamask.grammar.regular_expression.alphabet import Alphabet, bits
 from tokamask.grammar.regular_expression.code_points import ANY
 from tokamask.grammar.regular_expression.syntax import (
     TEXT_END,
@@ -81,14 +80,6 @@ class _Part:
 
 _EMPTY_PART = _Part({}, {}, frozenset((_ALWAYS,)))
 _NO_PART = _Part({}, {}, frozenset())
-
-
-def bits(bitset: int) -> Iterator[int]:
-    """The members of a bitset, ascending."""
-    while bitset:
-        lowest = bitset & -bitset
-        yield lowest.bit_length() - 1
-        bitset ^= lowest
 
 
 def whole(node: Node, alphabet: Alphabet, groups: list[int]) -> Positions:

@@ -17,7 +17,7 @@ from tokamask.grammar.regular_expression.character_classes import (
 )
 from tokamask.grammar.regular_expression.code_points import ANY, CodePoints, complement
 from tokamask.grammar.regular_expression.reader import (
-    DECIMAL,
+    FLAG_NAMES,
     OCTAL,
     Bounds,
     Reader,
@@ -37,7 +37,6 @@ from tokamask.grammar.regular_expression.syntax import (
 
 _ASCII_CLASSES = {"d": ASCII_DIGITS, "w": ASCII_WORD, "s": ASCII_SPACE}
 _CONTROLS = {"a": 0x07, "f": 0x0C, "n": 0x0A, "r": 0x0D, "t": 0x09, "v": 0x0B, "\\": 0x5C}
-_FLAGS = {"i": "ignore_case", "m": "multi_line", "s": "dot_all", "x": "verbose", "a": "ascii"}
 _BLANKS = " \t\n\r\v\f"
 # $ also matches before a newline that ends the text.
 _END_OR_LAST_NEWLINE = Alternation(
@@ -62,7 +61,7 @@ class PythonReader(Reader):
             self.fail("the flag L is for bytes patterns", start)
         if set(off) & set("au") or {"a", "u"} <= set(on) or set(on) & set(off):
             self.fail("these flags exclude each other", start)
-        changes = {_FLAGS[flag]: flag in on for flag in on + off if flag != "u"}
+        changes = {FLAG_NAMES[flag]: flag in on for flag in on + off if flag != "u"}
         if "u" in on:
             changes["ascii"] = False
         self.flags = replace(self.flags, **changes)
@@ -85,11 +84,9 @@ class PythonReader(Reader):
     def counts(self) -> Bounds | None:
         if self.next == "}":
             return None
-        low = self.take_while(DECIMAL, len(self.source))
-        high = self.take_while(DECIMAL, len(self.source)) if self.take(",") else low
-        if not self.take("}"):
-            return None
-        return Bounds(int(low or 0), int(high) if high else None)
+        low = self.take_number()
+        high = self.take_number() if self.take(",") else low
+        return Bounds(low or 0, high) if self.take("}") else None
 
     def quantifier_suffix(self) -> None:
         if self.next == "+":

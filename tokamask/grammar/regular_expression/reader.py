@@ -25,6 +25,7 @@ from tokamask.grammar.regular_expression.syntax import (
 )
 
 NESTING_BUDGET = 100
+COUNT_DIGITS = 9
 DECIMAL = "0123456789"
 OCTAL = "01234567"
 # Escapes that match a place and cannot be repeated.
@@ -41,6 +42,10 @@ class Flags:
     dot_all: bool = False
     verbose: bool = False
     ascii: bool = False
+
+
+# The letter of each flag.
+FLAG_NAMES = {"i": "ignore_case", "m": "multi_line", "s": "dot_all", "x": "verbose", "a": "ascii"}
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,13 @@ class Reader(ABC):
         while self.offset - start < most and self.next and self.next in characters:
             self.offset += 1
         return self.source[start : self.offset]
+
+    def take_number(self) -> int | None:
+        """A decimal number; None, and nothing read, where there is none."""
+        digits = self.take_while(DECIMAL, len(self.source))
+        if len(digits.lstrip("0")) > COUNT_DIGITS:
+            raise CompileBudgetExceeded(f"a repetition count with more than {COUNT_DIGITS} digits; use a smaller one")
+        return int(digits) if digits else None
 
     def take_until(self, end: str, what: str) -> str:
         """What stands before `end`; steps over both."""

@@ -1,0 +1,72 @@
+"""tokamask, in both property orders and both readings of "compile": alone, and after other schemas."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Literal
+
+from bench.engines.engine import Engine, EngineMaker, RefusedSchema, Session, Start
+from bench.vocabularies import NamedVocabulary
+from tokamask.errors import GrammarError, TokenRejected
+from tokamask.grammar.grammar import Grammar
+
+__all__ = ["ENGINES"]
+
+PropertyOrder = Literal["schema", "any"]
+
+
+class Tokamask(Engine):
+    def __init__(self, vocabulary: NamedVocabulary, property_order: PropertyOrder, is_cold: bool) -> None:
+        from tokamask.masking.bitmask import allocate_bitmask
+
+        self.is_cold = is_cold
+        self._property_order = property_order
+        self._vocabulary = vocabulary.vocabulary
+        self._bitmask = allocate_bitmask(1, self._vocabulary.size)
+        self.row = self._bitmask[0]
+        self.forget()
+
+    def forget(self) -> None:
+        from tokamask.masking.compiler import GrammarCompiler
+
+        self._compiler = GrammarCompiler(self._vocabulary)
+
+    def compile(self, schema: str) -> Start:
+        try:
+            grammar = Grammar.from_json_schema(schema, property_order=self._property_order)
+            compiled = self._compiler.compile(grammar)
+        except GrammarError as error:
+            raise RefusedSchema(type(error).__name__, str(error)) from error
+
+        def start() -> Session:
+            matcher = compiled.matcher()
+            accept_token = matcher.accept_token
+
+            def commit(token: int) -> bool:
+                try:
+                    accept_token(token)
+                except TokenRejected:
+                    return False
+                return True
+
+            return Session(partial(matcher.fill_bitmask, self._bitmask, 0), commit, lambda: matcher.is_accepting)
+
+        return start
+
+
+def _maker(property_order: PropertyOrder, is_cold: bool) -> EngineMaker:
+    order = "properties in any order" if property_order == "any" else "properties in the schema's order"
+    reading = "a fresh compiler for each schema" if is_cold else "one compiler for all schemas"
+    return EngineMaker(
+        "tokamask",
+        f"{order}, formats asserted; {reading}",
+        partial(Tokamask, property_order=property_order, is_cold=is_cold),
+    )
+
+
+ENGINES = {
+    "tokamask": _maker("any", True),
+    "tokamask-shared": _maker("any", False),
+    "tokamask-schema": _maker("schema", True),
+    "tokamask-schema-shared": _maker("schema", False),
+}

@@ -1,0 +1,257 @@
+"""Shortest completions and budgets where they are hard: escapes, missing bytes, nesting, large vocabularies."""
+
+from __future__ import annotations
+
+import json
+import random
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+
+from tests.reference import Recognised, token_distances
+from tests.strategies import NASTY, byte_vocabulary
+from tokamask.errors import TokenRejected
+from tokamask.grammar.grammar import Grammar
+from tokamask.masking.bitmask import allocate_bitmask
+from tokamask.masking.compiler import CompiledGrammar, GrammarCompiler
+from tokamask.masking.matcher import Matcher
+from tokamask.masking.vocabulary import Vocabulary
+
+
+def printable(extra: tuple[bytes, ...] = (), missing: bytes = b"") -> Vocabulary:
+    """Every byte but `missing` as a token, some more, and two stop tokens at the end."""
+    tokens = [bytes([byte]) for byte in range(256) if byte not in missing] + list(extra)
+    return Vocabulary([*tokens, None, None], [len(tokens), len(tokens) + 1])
+
+
+def allowed(matcher: Matcher, tokens_left: int | None = None) -> list[int]:
+    bitmask = allocate_bitmask(1, matcher.compiled.vocabulary.size)
+    matcher.fill_bitmask(bitmask, 0, tokens_left)
+    return np.flatnonzero(np.unpackbits(bitmask.view(np.uint8), bitorder="little")).tolist()
+
+
+def text_of(compiled: CompiledGrammar, tokens: list[int]) -> bytes:
+    return b"".join(compiled.vocabulary.token_bytes[token] or b"" for token in tokens)
+
+
+def walk(matcher: Matcher, tokens_left: int, generator: random.Random) -> bytes:
+    """A walk under budgeted masks that puts off the end; asserts that it ends in time. Returns its text."""
+    written: list[int] = []
+    stops = set(matcher.stop_token_ids)
+    while not matcher.is_terminated:
+        assert len(written) < tokens_left
+        row = allowed(matcher, tokens_left - len(written))
+        assert row, "a budget that sufficed no longer does"
+        written.append(generator.choice([token for token in row if token not in stops] or row))
+        matcher.accept_token(written[-1])
+    return text_of(matcher.compiled, written)
+
+
+SCHEMAS: dict[str, Any] = {
+    "const with controls": {"const": "a\nb\x01"},
+    "astral pattern": {"type": "string", "pattern": "^\U0001f600+$"},
+    "pattern of any character": {"type": "string", "pattern": "^.{3}x$"},
+    "required slash": {"type": "string", "pattern": "^(/|\\\\|\"){2}$"},
+    "many required": {
+        "type": "object",
+        "properties": {f"p{i}": {"enum": ["x" * i, i]} for i in range(12)},
+        "required": [f"p{i}" for i in range(0, 12, 2)],
+    },
+    "awkward names": {
+        "type": "object",
+        "properties": {'"': {"type": "null"}, "\n": {"type": "null"}, "\U0001f600": {"type": "null"}, "\x01": True},
+        "required": ['"', "\n", "\U0001f600", "\x01"],
+        "additionalProperties": False,
+    },
+    "nested minItems": {
+        "type": "array",
+        "minItems": 3,
+        "items": {"type": "array", "minItems": 2, "items": {"type": "string", "minLength": 2}},
+    },
+    "prefix": {"type": "array", "prefixItems": [{"const": [1, 2]}, {"type": "object", "required": ["k"]}], "minItems": 4},
+    "recursion": {
+        "$ref": "#/$defs/node",
+        "$defs": {
+            "node": {
+                "type": "object",
+                "properties": {"v": {"type": "integer"}, "next": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]}},
+                "required": ["v", "next"],
+                "additionalProperties": False,
+            }
+        },
+    },
+    "short or long": {"anyOf": [{"type": "string", "minLength": 40}, {"enum": ["a", "bc"]}]},
+    "short or long value": {
+        "anyOf": [
+            {"type": "object", "properties": {"a": {"type": "string", "minLength": 30}}, "required": ["a"]},
+            {"type": "object", "properties": {"a": {"enum": ["x", 1]}}, "required": ["a"]},
+        ]
+    },
+    "dear extras": {
+        "type": "object",
+        "properties": {"cheap": {"type": "null"}, "c": {"type": "null"}},
+        "additionalProperties": {"type": "array", "minItems": 15},
+    },
+}
+
+
+@pytest.mark.parametrize("order", ["schema", "any"])
+@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize("vocabulary", ["bytes", "words", "no quote", "no hex"])
+def test_completions_validate_and_budgets_hold(name: str, order: Any, vocabulary: str, tmp_path: Path) -> None:
+    generator = random.Random(f"{name} {order} {vocabulary}")
+    schema = SCHEMAS[name]
+    validator = jsonschema.Draft202012Validator(schema)
+    words = {
+        "bytes": printable(),
+        "words": printable((*NASTY, b'","', b'": "', b'"]', b"]]", b"aaaaaaaa", b"\\u0001", b'"p0":', b"    ")),
+        "no quote": printable((b'{"', b'"}', b'":', b'"', b',"', b'["', b'"]', b'a"', b'"a', b"\\n")[:3] + NASTY[6:30], b'"'),
+        "no hex": printable((b"00", b"\\u00", b'" '), b"0{"),
+    }[vocabulary]
+    compiled = GrammarCompiler(words, tmp_path).compile(Grammar.from_json_schema(schema, property_order=order))
+    for _ in range(5):
+        matcher = compiled.matcher()
+        prefix = b""
+        for _ in range(generator.randrange(25)):
+            row = [token for token in allowed(matcher) if token not in matcher.stop_token_ids]
+            if not row:
+                break
+            token = generator.choice(row)
+            matcher.accept_token(token)
+            prefix += words.token_bytes[token] or b""
+        try:
+            needed = matcher.min_tokens_left()
+        except TokenRejected:
+            continue  # without some bytes a prefix can be a dead end for tokens
+        completion = matcher.shortest_completion()
+        assert len(completion) == needed
+        document = prefix + text_of(compiled, completion)
+        assert validator.is_valid(json.loads(document)), document
+        fork = matcher.fork()
+        for left, token in zip(range(needed, 0, -1), completion, strict=True):
+            assert fork.min_tokens_left() == left
+            assert token in allowed(fork, left)
+            fork.accept_token(token)
+        assert fork.is_terminated
+        budget = needed + generator.choice((0, 0, 1, 2, 5, 14))
+        document = prefix + walk(matcher, budget, generator)
+        assert validator.is_valid(json.loads(document)), document
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"enum": ["a/b", 10, None, {"k": ["\n"]}]},
+        {"type": "string", "pattern": "^[ab]{2}\U0001f600?$"},
+        {"type": "object", "properties": {"ab": {"type": "boolean"}, "b": {"enum": [1, 12]}}, "required": ["b"],
+         "additionalProperties": False},
+        {"type": "array", "items": {"enum": ["", "ab"]}, "minItems": 2, "maxItems": 3},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("missing", [b"", b'"', b":", b"u", b"]}"])
+def test_the_fewest_tokens_of_finite_languages(schema: Any, missing: bytes, tmp_path: Path) -> None:
+    """Every state that tokens reach, against a search over all of them."""
+    tokens = sorted({*NASTY, *(bytes([b]) for b in range(32, 127)), b"\xf0", b"\x9f\x98", b"\x80"})
+    tokens = [token for token in tokens if token not in {bytes([byte]) for byte in missing}]
+    vocabulary = Vocabulary([*tokens, None], [len(tokens)])
+    grammar = Grammar.from_json_schema(schema, whitespace="none", property_order="any")
+    compiled = GrammarCompiler(vocabulary, tmp_path).compile(grammar)
+    language = Recognised(grammar)
+    distances = token_distances(language, vocabulary)
+    places: list[tuple[Any, bytes]] = [(language.start(), b"")]
+    seen = {language.start()}
+    for state, text in places:
+        matcher = compiled.matcher()
+        matcher.accept_bytes(text)
+        if state in distances:
+            assert matcher.min_tokens_left() == distances[state] + 1
+            assert len(matcher.shortest_completion()) == distances[state] + 1
+        else:
+            with pytest.raises(TokenRejected, match="cannot spell"):
+                matcher.min_tokens_left()
+        for token in tokens:
+            after = language.step(state, token)
+            if after is not None and after not in seen and len(seen) < 150:
+                seen.add(after)
+                places.append((after, text + token))
+
+
+def test_a_vocabulary_that_cannot_spell_the_end(tmp_path: Path) -> None:
+    compiled = GrammarCompiler(Vocabulary([b"a", b"b", None], [2]), tmp_path).compile(Grammar.from_regex("a(b|c)|bcc"))
+    matcher = compiled.matcher()
+    assert matcher.min_tokens_left() == 3
+    assert allowed(matcher) == [0, 1]
+    assert allowed(matcher, 100) == [0], "bcc has no spelling"
+    matcher.accept_token(1)
+    for _ in range(2):
+        with pytest.raises(TokenRejected, match="cannot spell any completion"):
+            matcher.min_tokens_left()
+        with pytest.raises(TokenRejected, match="cannot spell any completion"):
+            matcher.shortest_completion()
+
+
+@pytest.mark.parametrize("tokens_left", [0, -1, -(1 << 40)])
+def test_no_tokens_left(tokens_left: int, tmp_path: Path) -> None:
+    matcher = GrammarCompiler(byte_vocabulary(), tmp_path).compile(Grammar.from_regex("a*")).matcher()
+    assert allowed(matcher, tokens_left) == []
+    assert allowed(matcher, 1) == [256]
+    assert allowed(matcher, 2) == [97, 256]
+    assert allowed(matcher, 1 << 60) == [97, 256]
+
+
+def test_endless_text_before_a_marker_is_cut_short(tmp_path: Path) -> None:
+    grammar = Grammar.from_json_schema({"type": "array", "items": {"type": "integer"}, "minItems": 1}).after_marker(b"</t>")
+    compiled = GrammarCompiler(printable((b"</", b"t>", b"</t>[", b"1]")), tmp_path).compile(grammar)
+    matcher = compiled.matcher()
+    assert matcher.min_tokens_left() == 3
+    for seed in range(10):
+        matcher = compiled.matcher()
+        text = walk(matcher, 3 + seed, random.Random(seed))
+        _, marker, document = text.partition(b"</t>")
+        assert marker
+        assert json.loads(document)
+
+
+@pytest.mark.parametrize("minimum", [0, 1, 7, 300, 3000])
+def test_long_strings(minimum: int, tmp_path: Path) -> None:
+    vocabulary = printable((b"    ", b"aaaaaaaa"))
+    compiled = GrammarCompiler(vocabulary, tmp_path).compile(Grammar.from_json_schema({"type": "string", "minLength": minimum}))
+    matcher = compiled.matcher()
+    fewest = 1 + minimum // 8 + min(minimum % 8, minimum % 8 // 4 + minimum % 4) + 1 + 1
+    assert fewest <= matcher.min_tokens_left() <= 1 + minimum + 1 + 1
+    document = text_of(compiled, matcher.shortest_completion())
+    assert len(json.loads(document)) == minimum
+
+
+def test_a_document_of_many_bytes_has_a_shortest_completion(tmp_path: Path) -> None:
+    """Beyond any realistic budget: the answer matters (BudgetTooSmall names it), its exactness does not."""
+    schema = {"type": "array", "minItems": 40_000, "items": {"const": 1}}
+    compiled = GrammarCompiler(byte_vocabulary(), tmp_path).compile(Grammar.from_json_schema(schema, whitespace="none"))
+    assert compiled.matcher().min_tokens_left() == 80_001 + 1
+
+
+@cache
+def tekken() -> Vocabulary:
+    pytest.importorskip("mistral_common", reason="needs the tekken vocabulary inside mistral_common")
+    from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
+
+    return Vocabulary.from_tokenizer(MistralTokenizer.v3(is_tekken=True))
+
+
+@pytest.mark.parametrize("name", ["many required", "awkward names", "short or long value", "recursion", "nested minItems"])
+def test_budgets_of_a_real_vocabulary(name: str) -> None:
+    generator = random.Random(name)
+    schema = SCHEMAS[name]
+    validator = jsonschema.Draft202012Validator(schema)
+    compiled = GrammarCompiler(tekken()).compile(Grammar.from_json_schema(schema, property_order="any"))
+    matcher = compiled.matcher()
+    needed = matcher.min_tokens_left()
+    document = text_of(compiled, matcher.shortest_completion())
+    assert validator.is_valid(json.loads(document)), document
+    for slack in (0, 3):
+        document = walk(compiled.matcher(), needed + slack, generator)
+        assert validator.is_valid(json.loads(document)), document
