@@ -187,6 +187,23 @@ def test_spellings_of_one_value() -> None:
     assert equivalent(number_values((1, Fraction(2, 2))), number_language(Fraction(1), Fraction(1)))
 
 
+def test_a_zero_is_told_from_digits_that_lead_to_the_same_places() -> None:
+    language = number_values((1, Fraction(3, 2)))
+    assert [text for text in DECIMALS if language.matches(text.encode())] == [
+        "1", "1.0", "1.5", "1.00", "1.50", "1.000", "1.500"
+    ]  # fmt: skip
+
+
+def test_few_multiples_respect_excluded_bounds() -> None:
+    for above, below in product([False, True], repeat=2):
+        language = number_language(Fraction(15), Fraction(65), above, below, Fraction(25, 2) * 4)
+        assert language.matches(b"50.0")
+        language = number_language(Fraction(50), Fraction(150), above, below, Fraction(50))
+        assert [value for value in (50, 100, 150) if language.matches(str(value).encode())] == [
+            *([] if above else [50]), 100, *([] if below else [150])
+        ]  # fmt: skip
+
+
 def test_a_value_without_finite_spelling() -> None:
     with pytest.raises(ValueError, match="1/3 has no finite decimal spelling"):
         number_values((Fraction(1, 3),))

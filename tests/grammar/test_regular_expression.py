@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.grammar.json_schema.archives import DATA
 from tokamask.errors import CompileBudgetExceeded, GrammarSyntaxError, TokamaskError, UnsupportedFeature
-from tokamask.grammar.language import complement_in_text, equivalent, lengths, union
+from tokamask.grammar.language import any_text, complement_in_text, equivalent, intersection, lengths, union
 from tokamask.grammar.regular_expression import pattern_language, read_pattern
 from tokamask.grammar.regular_expression.syntax import (
     TEXT_START,
@@ -251,6 +251,47 @@ def test_the_tree_has_no_trace_of_groups_and_laziness() -> None:
     assert read_pattern("(?P<n>(?:a))", "python") == a
     assert read_pattern("a*?", "python") == read_pattern("a*", "ecma") == Repetition(a, 0, None)
     assert read_pattern("^a|a", "ecma") == Alternation((Concatenation((TEXT_START, a)), a))
+
+
+ALL_CHARACTERS = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)]))
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r"\w", r"\W", r"\d", r"\s", r"[^\w\s]", "(?i)[^k]", "(?i)[j-t]", "(?ai)[j-t]", r"(?i)\W", "(?i)[Ā-ſͰ-ϿḀ-῿ﬀ-ﬆ]", "(?i)[𐐀-𐐧]",
+     *(f"(?i){letter}" for letter in "sSſkK\u212aµμΜiIıİßẞςσΣᾳᾼﬅﬆΐǅåÅⅷⓐ𐐨")],
+)  # fmt: skip
+def test_characters_are_those_of_re_in_all_of_unicode(pattern: str) -> None:
+    node = read_pattern(pattern, "python")
+    assert isinstance(node, Characters)
+    found = {character for low, high in node.code_points for character in map(chr, range(low, high + 1))}
+    assert found == set(re.findall(pattern, ALL_CHARACTERS))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                [0, 0x41, 0x7F, 0x80, 0x7FF, 0x800, 0xFFF, 0x1000, 0xD7FF, 0xE000, 0xFFFF, 0x10000, 0x3FFFF]
+            ),
+            st.sampled_from([0, 1, 0x3F, 0x40, 0x7FF, 0x1000, 0x10000, 0x50000]),
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_sets_are_spelled_in_utf8(ranges: list[tuple[int, int]]) -> None:
+    members = {code_point for low, count in ranges for code_point in (low, low + count)}
+    pattern = "".join(f"\\U{low:08x}-\\U{low + count:08x}" for low, count in ranges)
+    language = pattern_language(f"[{pattern}]", "python", search=False)
+    for code_point in sorted(
+        {near for each in members for near in (each - 1, each, each + 1, each ^ 0x40, each ^ 0x1000)}
+    ):
+        if 0 <= code_point < 0x110000 and not 0xD800 <= code_point < 0xE000:
+            expected = any(low <= code_point <= low + count for low, count in ranges)
+            assert language.matches(chr(code_point).encode()) == expected, hex(code_point)
+    assert equivalent(intersection(language, any_text()), language)
 
 
 def test_one_language_for_equal_arguments() -> None:

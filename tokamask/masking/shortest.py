@@ -4,9 +4,9 @@ How far the end is, is a function of the configuration, found in one of two ways
 
 - *Explored*: when everything that tokens can reach from the beginning is small, the graph of configurations is searched
   whole and distances are exact.
-- *Descended* otherwise: only tokens that lower the cost (see `cost_kernels`) are considered, which leaves out those that
-  lengthen a string, indent, or open what is optional). That graph has no cycles and is small. The distance is never less
-  than the truth, for a longer way round could be spelled with fewer tokens.
+- *Descended* otherwise: only tokens that lower the cost (see `cost_kernels`) are considered. That leaves out those that
+  lengthen a string, indent, or open what is optional, so the graph has no cycles and is small. The distance is never
+  less than the truth, for a way round through costlier places might need fewer tokens.
 
 Either way some allowed token always leads one step nearer, so a mask that only keeps what fits into the tokens left
 never runs dry, and what it keeps depends on nothing but grammar, vocabulary, text and tokens left.

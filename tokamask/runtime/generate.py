@@ -109,8 +109,8 @@ def generate(
             in `stats.seed`.
         stop: texts that end free text, and are not part of it; token ids that end any output. A constrained document
             ends when it is complete, so stop texts do not apply to it.
-        think_until: text is free until this marker, then the constraint begins. The marker is forced when what is left
-            of max_tokens reaches the shortest document.
+        think_until: text is free until this marker, a text or a token id, and then the constraint begins. The marker is
+            forced when what is left of max_tokens reaches the shortest document.
         method: "mask": every token is drawn from what the constraint allows at that point.
         n: how many samples to draw per prompt; they share the prompt's KV cache.
         speculation: "auto" or None.

@@ -250,7 +250,8 @@ class _Looking:
             target = automaton.rows[at][cell]
             if target < 0:
                 return None
-            if not automaton.accepting[target] or any(further != target for further in automaton.rows[target]):
+            # A state that only leads to itself accepts whatever follows: the automaton is trimmed.
+            if any(further != target for further in automaton.rows[target]):
                 left.add((number, target))
         return frozenset(left)
 
