@@ -223,7 +223,7 @@ def test_long_strings(minimum: int, tmp_path: Path) -> None:
     matcher = compiled.matcher()
     assert 1 + -(-minimum // 8) + 1 + 1 <= matcher.min_tokens_left() <= 1 + minimum + 1 + 1
     document = text_of(compiled, matcher.shortest_completion())
-    assert len(json.loads(document)) == minimum
+    assert minimum <= len(json.loads(document)) < minimum + 8
 
 
 def test_a_document_of_many_bytes_has_a_shortest_completion(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ MAXIMUM_CANDIDATES = 48
 HEADER_WORDS = CANDIDATES + MAXIMUM_CANDIDATES
 
 # Values of the OVERFLOW slot.
-SCRATCH_FULL, WALK_FULL = 1, 2
+SCRATCH_FULL, WALK_FULL, FRAMES_FULL = 1, 2, 3
 
 # Return code of every kernel that may need room: grow, then call again.
 FULL = -1
@@ -153,6 +153,8 @@ def _grown_capacities(arena: npt.NDArray[np.int32]) -> dict[int, int]:
     capacities = {table.offset: int(arena[table.capacity]) for table in _TABLES}
     if arena[OVERFLOW] == WALK_FULL:
         capacities[WALK] *= 2
+    elif arena[OVERFLOW] == FRAMES_FULL:
+        capacities[FRAMES] *= 2
     elif arena[OVERFLOW] == SCRATCH_FULL:
         capacities[SCRATCH] *= 4
     slack = 2 * capacities[SCRATCH]
@@ -171,6 +173,14 @@ def _grown_capacities(arena: npt.NDArray[np.int32]) -> dict[int, int]:
     capacities[THREAD_HASH] = 2 * capacities[THREADS]
     capacities[CONFIGURATION_HASH] = 2 * capacities[CONFIGURATIONS]
     return capacities
+
+
+def abandon(arena: npt.NDArray[np.int32], row_words: int) -> None:
+    """Forget the step under way when there is no larger arena to finish it in: others may still fit."""
+    arena[OVERFLOW] = 0
+    if arena[ROW_COUNT] < arena[ROW_CAPACITY]:
+        row = int(arena[ROWS] + arena[ROW_COUNT] * row_words)
+        arena[row : row + row_words] = 0
 
 
 @jit

@@ -1,9 +1,8 @@
 """The times of RFC 3339, section 5.6, with leap seconds exactly where they can be (section 5.7).
 
 A second numbered 60 exists only at 23:59 UTC. Which local time that is depends on the offset, which is spelled last:
-the automaton remembers hour and minute (1,440 of them) until it has read the offset that fits. It is written down
-state by state, from the end to the start, already minimal: building and minimising it would take a hundred times as
-long, and `date-time` is the most common format there is.
+the automaton remembers hour and minute (1,440 of them) until it has read the offset that fits. With 11,000 states it
+is written down state by state, from the end to the start, each kind of state once: nothing is searched or merged.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from tokamask.grammar.arena import (
     FRAME_HASH_SIZE,
     FRAME_USED,
     FRAMES,
+    FRAMES_FULL,
     LIST_CAPACITY,
     LIST_USED,
     LISTS,
@@ -426,7 +427,18 @@ def _intern_frame(M: Words) -> int:
 
 
 @jit
+def _has_room_for_frame(M: Words, length: int) -> bool:
+    """Objects of thousands of properties have frames longer than the head room of a step."""
+    if M[FRAME_USED] + length + 1 > M[FRAME_CAPACITY]:
+        M[OVERFLOW] = FRAMES_FULL
+        return False
+    return True
+
+
+@jit
 def empty_frame(M: Words, length: int, required: int) -> int:
+    if not _has_room_for_frame(M, length):
+        return 0
     at = M[FRAMES] + M[FRAME_USED]
     M[at] = length
     M[at + 1] = required
@@ -443,6 +455,8 @@ def frame_has(M: Words, frame: int, index: int) -> bool:
 @jit
 def frame_with(M: Words, frame: int, index: int, is_required: int) -> int:
     """The frame after property `index` was added."""
+    if not _has_room_for_frame(M, M[M[FRAMES] + frame]):
+        return 0
     at = M[FRAMES] + M[FRAME_USED]
     source = M[FRAMES] + frame
     for i in range(M[source] + 1):

@@ -7,7 +7,7 @@ import re
 
 __all__ = ["pointer_at"]
 
-_LEXEME = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
+_LEXEME = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?$)|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 
 
 def pointer_at(text: str, offset: int) -> str:

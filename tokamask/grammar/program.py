@@ -85,6 +85,7 @@ ACCEPTING, LIVE = 1, 2  # flags in the first word of a state's row: may end here
 NAME_WORDS = 4  # of a name table entry: start, length, common prefix with the entry before, declared index
 MAXIMUM_NAME_BYTES = 4095  # a key's place in the name table packs the depth into 12 bits
 DEPTH_BITS = 12
+MAXIMUM_COUNT = (1 << 31) - 2  # of items or characters; no text that an arena can follow has as many
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ class _Assembler:
             star = self.emit(CHOICE, 2, -1, following)
             self.words[star + 2] = self.expression(part, star)
             return star if minimum == 0 else self.words[star + 2]
-        loop = self.emit(LOOP, -1, minimum, -1 if maximum is None else maximum)
+        loop = self.emit(LOOP, -1, *_bounds(minimum, maximum))
         # The body returns to the loop's own frame, which counts.
         self.words[loop + 1] = self.expression(part, RETURN_PC)
         return self.call(loop, following)
@@ -240,7 +241,7 @@ class _Assembler:
                 self.automaton(pc + 1, language)
                 return pc
             case StringShape(minimum, maximum, language):
-                pc = self.emit(STRING, minimum, -1 if maximum is None else maximum, 0)
+                pc = self.emit(STRING, *_bounds(minimum, maximum), 0)
                 if language is not None:
                     self.automaton(pc + 3, language)
                 return pc
@@ -250,14 +251,14 @@ class _Assembler:
                 return self.object(shapes, shape)
 
     def array(self, shapes: JsonShapes, shape: ArrayShape) -> int:
-        maximum = -1 if shape.maximum is None else shape.maximum
-        saturation = max(len(shape.prefix), shape.minimum) if shape.maximum is None else maximum
+        minimum, maximum = _bounds(shape.minimum, shape.maximum)
+        saturation = max(len(shape.prefix), minimum) if maximum < 0 else maximum
         rest = 0 if shape.rest is None else self.values[id(shapes), shape.rest]
         if shape.rest is None and (maximum < 0 or maximum > len(shape.prefix)):
             maximum = saturation = len(shape.prefix)
         prefix = [self.values[id(shapes), node] for node in shape.prefix]
         places = (ARRAY_OPEN, ARRAY_AFTER, ARRAY_NEXT)
-        pc = self.emit(*places, 0, shape.minimum, maximum, saturation, len(prefix), rest, *prefix)
+        pc = self.emit(*places, 0, minimum, maximum, saturation, len(prefix), rest, *prefix)
         self.automaton(pc + ARRAY_WHITESPACE, shapes.whitespace)
         return pc
 
@@ -309,6 +310,13 @@ class _Assembler:
         self.words += entries
         self.words += blob
         return place
+
+
+def _bounds(minimum: int, maximum: int | None) -> tuple[int, int]:
+    """Both bounds as words, -1 for no upper one. An upper bound that no text can reach may be any such number."""
+    if minimum > MAXIMUM_COUNT:
+        raise CompileBudgetExceeded(f"at least {minimum} items or characters are more than a text can have")
+    return minimum, -1 if maximum is None else min(maximum, MAXIMUM_COUNT)
 
 
 def _children(shape: Shape) -> list[int]:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from tokamask.errors import CompileBudgetExceeded
-from tokamask.grammar.arena import CONFIGURATION_WORDS, CONFIGURATIONS, FULL, grown, new_arena
+from tokamask.grammar.arena import CONFIGURATION_WORDS, CONFIGURATIONS, FULL, abandon, grown, new_arena
 from tokamask.grammar.configurations import IS_ACCEPTING
 from tokamask.grammar.moves import move, start_configuration
 from tokamask.grammar.program import Program
@@ -44,6 +44,7 @@ class Recogniser:
             while (result := kernel(self._program.words, self._arena, *arguments)) == FULL:
                 larger = grown(self._arena, row_words=0)
                 if larger is None:
+                    abandon(self._arena, row_words=0)
                     raise CompileBudgetExceeded("the grammar is too ambiguous: one byte leads to more threads than fit")
                 self._arena = larger
             return int(result)

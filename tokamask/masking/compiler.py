@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tokamask.errors import CompileBudgetExceeded, VocabularyMismatch
-from tokamask.grammar.arena import FULL, VISITS, grown, new_arena
+from tokamask.grammar.arena import FULL, VISITS, abandon, grown, new_arena
 from tokamask.grammar.grammar import Grammar
 from tokamask.grammar.program import Program
 from tokamask.masking import requests
@@ -231,6 +231,7 @@ class CompiledGrammar:
     def _grow(self) -> None:
         larger = grown(self._arena, self._row_words)
         if larger is None or larger.nbytes > self._budget.arena_bytes:
+            abandon(self._arena, self._row_words)
             raise CompileBudgetExceeded(
                 "the grammar is too ambiguous: one byte leads to more threads than fit"
                 if larger is None

@@ -43,10 +43,7 @@ def largest_cost(P: Words, M: Words, V: Words, K: Words, configuration: int) -> 
 
     Tokens that stay inside a plain string leave the cost as it is, up to the end of an unfinished character.
     """
-    largest = configuration_cost(P, M, K, configuration)
-    if largest < 0:
-        return FULL
-    largest += 12
+    largest = 0
     index = 0
     while True:
         # Moves may intern configurations, but a configuration's list of threads stays where it is.
@@ -55,14 +52,15 @@ def largest_cost(P: Words, M: Words, V: Words, K: Words, configuration: int) -> 
             return largest
         thread = M[M[LISTS] + M[record + LIST_START] + index]
         index += 1
-        operation = P[M[M[THREADS] + thread * THREAD_WORDS]]
-        if operation == OBJECT_KEY:
+        t = M[THREADS] + thread * THREAD_WORDS
+        after = configuration_cost(P, M, K, M[t + 4])
+        if after < 0:
+            return FULL
+        # A token may leave only this thread, however dear.
+        largest = max(largest, thread_cost(P, M, K, M[t], M[t + 1], M[t + 2], M[t + 3]) + after + 12)
+        if P[M[t]] == OBJECT_KEY:
             # Leaving the declared names may need a value of its own; without further properties this is NEVER.
-            t = M[THREADS] + thread * THREAD_WORDS
             outside = thread_cost(P, M, K, M[t], M[t + 1], OFF, NORMAL)
-            after = configuration_cost(P, M, K, M[t + 4])
-            if after < 0:
-                return FULL
             if outside < NEVER:
                 largest = max(largest, outside + after + 12)
         while thread:

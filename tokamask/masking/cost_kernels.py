@@ -70,6 +70,7 @@ from tokamask.grammar.string_body import (
     BODY_STATES,
     COMPLETE,
     ESCAPE,
+    HEX_0,
     HEX_1D,
     NORMAL,
     advance_escape,
@@ -383,7 +384,14 @@ def _string_cost(P: Words, K: Words, pc: int, data: int, lexeme: int, packed: in
     if not is_escape_state(state):
         # Inside a raw character the automaton's own path counts its remaining bytes.
         return _sum(K[state_row(P, block, lexeme) + 1], 1)
-    best = _sum(TO_NORMAL[state], _least_escaped(P, K, block, lexeme, escape_low(packed), escape_high(packed)))
+    low = escape_low(packed)
+    high = escape_high(packed)
+    if state == ESCAPE or state == HEX_0:
+        high = 0xFFFF
+    best = _sum(TO_NORMAL[state], _least_escaped(P, K, block, lexeme, low, high))
+    if state == ESCAPE or state == HEX_0:
+        # Beyond U+FFFF it takes a second escape.
+        best = min(best, _sum(TO_NORMAL[state] + 6, _least_escaped(P, K, block, lexeme, 0x10000, 0x10FFFF)))
     if state == ESCAPE:
         best = _sum(best, 4)  # \uXXXX, unless a short escape does
         for byte in (0x22, 0x5C, 0x2F, 0x62, 0x66, 0x6E, 0x72, 0x74):

@@ -215,6 +215,8 @@ class Matcher:
                 f"a bitmask of {bitmask.dtype} {bitmask.shape} cannot hold masks of {self._compiled.vocabulary.size} "
                 f"tokens; use allocate_bitmask(rows, {self._compiled.vocabulary.size})"
             )
+        if not bitmask.flags.writeable:
+            raise VocabularyMismatch("the bitmask is read-only; masks are written into it")
         self._bitmask = bitmask
         self._row_address = bitmask.ctypes.data
         self._row_bytes = bitmask.strides[0]
@@ -298,10 +300,10 @@ class Matcher:
 
     def _rejection(self, token_id: int) -> TokenRejected:
         vocabulary = self._compiled.vocabulary
-        if not 0 <= token_id < vocabulary.size:
-            return TokenRejected(f"token {token_id} is no id of the vocabulary (0 to {vocabulary.size - 1})")
         if self._history[1] < 0:
             return MatcherTerminated(f"token {token_id} after a stop token; only stop tokens may follow, or a rollback")
+        if not 0 <= token_id < vocabulary.size:
+            return TokenRejected(f"token {token_id} is no id of the vocabulary (0 to {vocabulary.size - 1})")
         if token_id in self._stop_set:
             return TokenRejected(f"stop token {token_id} where the text is not complete")
         text = vocabulary.token_bytes[token_id]

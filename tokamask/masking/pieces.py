@@ -19,7 +19,7 @@ from tokamask.grammar.string_body import BODY, BODY_STATES, CLOSED, NORMAL, QUOT
 from tokamask.masking.token_trie import TokenTrie, build_trie, vocabulary_trie
 from tokamask.masking.vocabulary import Vocabulary
 
-PIECES_VERSION = 1
+PIECES_VERSION = 2
 """Changes whenever the layout below does; part of the key on disk."""
 
 # Header slots of V.
@@ -64,7 +64,8 @@ def build_pieces(vocabulary: Vocabulary) -> Words:
     states, characters = zip(*(_string_bodies(trie, state) for state in range(BODY_STATES)), strict=True)
     header[BODY_ROWS] = layout.add(np.concatenate([_row(trie, s >= 0, words) for s in states]))
     inside = states[NORMAL] >= 0
-    longest = int(characters[NORMAL][inside].max(initial=0))
+    # From any state: a token may begin inside a character and go on for longer than any whole one.
+    longest = max(int(begun[state >= 0].max(initial=0)) for state, begun in zip(states, characters, strict=True))
     header[LENGTH_COUNT] = longest + 1
     header[LENGTH_ROWS] = layout.add(
         np.concatenate([_row(trie, inside & (characters[NORMAL] <= n), words) for n in range(longest + 1)])

@@ -53,6 +53,8 @@ class Shortest:
         costs = np.full(len(program.words) + 256, NEVER, dtype=np.int32)
         costs[-256:] = MISSING_BYTE
         costs[-256:][[text[0] for text in texts if text is not None and len(text) == 1]] = 1
+        # Costs take it that JSON's own punctuation, digits and some character can be spelled byte by byte.
+        self._is_bounded_by_cost = bool((costs[-256:][0x20:0x7F] == 1).all())
         analyse(program.words, costs, program.records)
         compiled.provide_costs(costs)
         self._longest = max((len(text) for text in texts if text), default=1)
@@ -98,7 +100,7 @@ class Shortest:
             bound = self._bounds.get(configuration)
             if bound is None:
                 bound = self._bounds[configuration] = self._compiled.call(requests.LARGEST_COST, configuration)
-            if bound <= left:
+            if bound <= left and self._is_bounded_by_cost:
                 return
             allowed_stops = clear_tokens(row, stops.tolist())
             behind = np.empty(32 * len(row), dtype=np.int32)

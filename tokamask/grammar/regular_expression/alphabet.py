@@ -121,11 +121,11 @@ def _multibyte(segments: Segments) -> tuple[bytes, tuple[int, ...], tuple[tuple[
     def node(depth: int, first: int, floor: int) -> int:
         """What follows once only `depth` bytes are missing: the code points from `first`, none below `floor`."""
         last = first + (1 << 6 * depth) - 1
-        place = bisect_right(ends, max(first, floor) - 1)
+        place = bisect_right(ends, first - 1)
         if last < floor or place == len(segments) or segments[place][0] > last:
             return _NOTHING
         low, high, cell = segments[place]
-        if max(low, floor) <= first and last <= high:
+        if low <= first and last <= high:
             return filled(depth, cell)
         step = 1 << 6 * (depth - 1)
         return intern(tuple([node(depth - 1, first + i * step, floor) for i in range(64)]))

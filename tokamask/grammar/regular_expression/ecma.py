@@ -67,7 +67,7 @@ class EcmaReader(Reader):
         if self.take("k"):
             self.refuse("a back-reference", start)
         item = self.either_escape(start)
-        return self.literal(item) if isinstance(item, int) else Characters(self.ignoring_case(item))
+        return self.literal(item) if isinstance(item, int) else Characters(item)
 
     def class_escape(self) -> int | CodePoints:
         start = self.offset - 1
@@ -178,6 +178,3 @@ class EcmaReader(Reader):
         if "i" in on:
             self.refuse("(?i:...)", start)
         self.flags = replace(self.flags, **{FLAG_NAMES[flag]: flag in on for flag in on + off})
-
-    def ignoring_case(self, code_points: CodePoints) -> CodePoints:
-        return code_points

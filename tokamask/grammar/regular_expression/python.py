@@ -127,7 +127,7 @@ class PythonReader(Reader):
                 return Concatenation((_NOT_ALONE, apart)) if _EMPTY_TEXT_HAS_NO_PLACE else apart
         code_points = self.named_class(letter)
         if code_points is not None:
-            return Characters(self.ignoring_case(code_points))
+            return Characters(code_points)
         if letter in "123456789":
             return self.reference_or_octal(start)
         return self.literal(self.character_escape(letter, start))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from tokamask.errors import CompileBudgetExceeded, GrammarSyntaxError, UnsupportedFeature
-from tokamask.grammar.regular_expression.code_points import CodePoints, complement, from_ranges, single
+from tokamask.grammar.regular_expression.code_points import CodePoints, complement, from_ranges, single, union
 from tokamask.grammar.regular_expression.syntax import (
     Alternation,
     Characters,
@@ -240,6 +240,7 @@ class Reader(ABC):
         start = self.offset - 1
         negative = self.take("^")
         ranges: list[tuple[int, int]] = []
+        classes: list[CodePoints] = []
         first = True
         while not self.closes_class(first):
             first = False
@@ -254,10 +255,13 @@ class Reader(ABC):
                     ranges.append((low, high))
                     continue
                 self.class_as_range_end(place)
-                ranges.append((0x2D, 0x2D))
-                ranges.extend(_as_ranges(high))
-            ranges.extend(_as_ranges(low))
-        code_points = self.ignoring_case(from_ranges(ranges))
+                items = [low, 0x2D, high]
+            else:
+                items = [low]
+            ranges.extend((item, item) for item in items if isinstance(item, int))
+            classes.extend(item for item in items if not isinstance(item, int))
+        # Only characters are matched whatever their case: a class is what it is.
+        code_points = union(self.ignoring_case(from_ranges(ranges)), *classes)
         return complement(code_points) if negative else code_points
 
     def class_item(self, start: int) -> int | CodePoints:
@@ -273,6 +277,10 @@ class Reader(ABC):
     def skip_ignored(self) -> bool:
         """Step over blanks and comments where flags allow them; whether anything is left."""
         return self.offset < len(self.source)
+
+    def ignoring_case(self, code_points: CodePoints) -> CodePoints:
+        """Characters as the flags in force have them."""
+        return code_points
 
     @abstractmethod
     def counts(self) -> Bounds | None:
@@ -313,14 +321,6 @@ class Reader(ABC):
     @abstractmethod
     def group(self, start: int) -> Node:
         """A group or lookaround, behind its (, which is at `start`."""
-
-    @abstractmethod
-    def ignoring_case(self, code_points: CodePoints) -> CodePoints:
-        """The set as the flags in force have it."""
-
-
-def _as_ranges(item: int | CodePoints) -> CodePoints:
-    return ((item, item),) if isinstance(item, int) else item
 
 
 def word_boundary(word: CodePoints) -> Node:

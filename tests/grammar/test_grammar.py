@@ -1,0 +1,82 @@
+"""What `check` says about a text, and the ways to make a grammar."""
+
+from __future__ import annotations
+
+import pytest
+
+from tokamask.errors import CompileBudgetExceeded, GrammarError
+from tokamask.grammar.grammar import CheckResult, Grammar
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("ab", CheckResult(True, 2)),
+        ("", CheckResult(False, 0, None, ("'a'", "other characters"))),
+        ("ax", CheckResult(False, 1, None, ("'b' to 'd'",))),
+        ("a", CheckResult(False, 1, None, ("'b' to 'd'",))),
+        ("abc", CheckResult(False, 2, None, ("end of text",))),
+        ("éé1x", CheckResult(False, 2, None, ("'x'", "'z'"))),
+        ("éê", CheckResult(False, 1, None, ("other characters",))),
+        ("éé", CheckResult(False, 2, None, ("'x'", "'z'"))),
+        ("\ud800", CheckResult(False, 0, None, ("'a'", "other characters"))),
+    ],
+)
+def test_check_text(text: str, result: CheckResult) -> None:
+    assert Grammar.from_regex("a[b-d]|éé[xz]").check(text) == result
+
+
+def test_check_bytes_counts_bytes() -> None:
+    grammar = Grammar.from_regex("éa")
+    assert grammar.check("éb".encode()) == CheckResult(False, 2, None, ("'a'",))
+    assert grammar.check(b"\xc3\xff").offset == 1
+    assert grammar.check("éa".encode()) == CheckResult(True, 3)
+
+
+def test_check_names_the_value() -> None:
+    grammar = Grammar.from_json_schema({"properties": {"é": {"items": {"maxLength": 2}}}})
+    result = grammar.check('{"é": ["ab", "abc"]}')
+    assert (result.ok, result.offset, result.pointer) == (False, 16, "#/é/1")
+    assert result.expected == ("'\"'",)
+    result = grammar.check('{"é": ["a')
+    assert (result.ok, result.offset, result.pointer) == (False, 9, "#/é/0")
+
+
+def test_choices() -> None:
+    grammar = Grammar.from_choices(["a", "ab", "é", "a"])
+    assert [grammar.check(text).ok for text in ("a", "ab", "é", "", "b", "abb")] == [True, True, True, False, False, False]
+    with pytest.raises(GrammarError, match="at least one"):
+        Grammar.from_choices([])
+    with pytest.raises(TypeError, match="not one"):
+        Grammar.from_choices("ab")
+
+
+def test_a_marker_before_a_grammar() -> None:
+    inner = Grammar.from_lark('start: "x" after?\nafter: "y"')
+    grammar = inner.after_marker(b"--")
+    for text, expected in [("--x", True), ("a-b--xy", True), ("---x", False), ("--", False), ("x", False), ("--x--x", False)]:
+        assert grammar.check(text).ok == expected, text
+    twice = grammar.after_marker(b"#")
+    assert twice.check("--#-- --x").ok is False
+    assert twice.check("--#- --x").ok
+    assert grammar.check(b"\xff--x").ok
+
+
+def test_equal_grammars_are_different_objects_with_one_program_each() -> None:
+    one, two = Grammar.from_regex("a"), Grammar.from_regex("a")
+    assert one != two
+    assert one.program is one.program
+    assert (one.program.words == two.program.words).all()
+
+
+def test_names_that_no_key_can_spell() -> None:
+    """A lone surrogate has no UTF-8: such a property can never come."""
+    grammar = Grammar.from_json_schema({"type": "object", "properties": {"\ud800": {"type": "integer"}, "a": True}})
+    assert grammar.check('{"a": 1}').ok
+    assert not grammar.check('{"\\ud800": 1}').ok
+
+
+def test_long_names_are_refused() -> None:
+    Grammar.from_json_schema({"type": "object", "properties": {"x" * 4095: True}}).check("{}")
+    with pytest.raises(CompileBudgetExceeded, match="5000 bytes"):
+        Grammar.from_json_schema({"type": "object", "properties": {"x" * 5000: True}}).check("{}")

@@ -1,0 +1,138 @@
+"""The precomputed pieces of a vocabulary against a walk over every token with Python's own decoders."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+
+import numpy as np
+import pytest
+
+from tests.strategies import NASTY, random_vocabulary
+from tokamask.grammar.string_body import BODY_STATES, NORMAL
+from tokamask.masking import pieces
+from tokamask.masking.vocabulary import Vocabulary
+
+# One text that leads from between two characters into each body state.
+INTO = {
+    NORMAL: b"", 1: b"\\", 2: b"\\u", 3: b"\\u0", 4: b"\\ud", 5: b"\\u00", 6: b"\\u006", 7: b"\\ud8", 8: b"\\ud83",
+    9: b"\\ud83d", 10: b"\\ud83d\\", 11: b"\\ud83d\\u", 12: b"\\ud83d\\ud", 13: b"\\ud83d\\ude", 14: b"\\ud83d\\ude0",
+    15: b"\xc3", 16: b"\xe3", 17: b"\xf1", 18: b"\xe0", 19: b"\xed", 20: b"\xf0", 21: b"\xf4",
+}  # fmt: skip
+# Something that completes a character begun so, and closes the string.
+ENDINGS = [b"", b"0", b"00", b"000", b"0000", b"n", b"\\udc00", b"udc00", b"dc00", b"c00", b"\x80", b"\x80\x80",
+           b"\x80\x80\x80", b"\xa0\x80", b"\x90\x80\x80", b"D00"]  # fmt: skip
+CHARACTER = re.compile(rb'\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u....|\\.|[^\x80-\xff]|[\xc0-\xff][\x80-\xbf]*', re.DOTALL)
+
+
+def is_inside(text: bytes) -> bool:
+    """Whether a JSON string can begin with a quote and this text, and is not closed by it."""
+    for ending in ENDINGS:
+        try:
+            value = json.loads((b'"' + text + ending + b'"').decode())
+        except (ValueError, UnicodeDecodeError):
+            continue
+        if not any("\ud800" <= character <= "\udfff" for character in value):
+            return True
+    return False
+
+
+def begun(text: bytes) -> int:
+    """Characters begun in the body of a string."""
+    return len(CHARACTER.findall(text + b"\x80\x80\x80")) if is_inside(text) and not complete(text) else len(CHARACTER.findall(text))
+
+
+def complete(text: bytes) -> bool:
+    try:
+        json.loads((b'"' + text + b'"').decode())
+    except (ValueError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def bits(row: np.ndarray[tuple[int], np.dtype[np.int32]]) -> set[int]:
+    return set(np.flatnonzero(np.unpackbits(row.view(np.uint8), bitorder="little")).tolist())
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> Vocabulary:
+    tokens = [*NASTY, b"\xa9abcdefghi", b"\\udc00aaaa", b"\\udc00", b"a\xf4", b"\xf4\x90", b"\xed\xa0", b"\xe0\x80", b"u12"]
+    return Vocabulary([*tokens, b'ab"', None, b"", b'"stop"'], [len(tokens) + 3])
+
+
+@pytest.mark.parametrize("state", range(BODY_STATES))
+def test_rows_of_the_tokens_that_stay_inside_a_string(vocabulary: Vocabulary, state: int) -> None:
+    V = pieces.build_pieces(vocabulary)
+    words = V[pieces.ROW_WORDS]
+    start = V[pieces.BODY_ROWS] + state * words
+    expected = {
+        token for token, text in enumerate(vocabulary.token_bytes) if text and is_inside(INTO[state] + text)
+    }
+    assert bits(V[start : start + words]) == expected
+
+
+def test_rows_of_short_tokens(vocabulary: Vocabulary) -> None:
+    V = pieces.build_pieces(vocabulary)
+    words = V[pieces.ROW_WORDS]
+    for count in range(V[pieces.LENGTH_COUNT]):
+        start = V[pieces.LENGTH_ROWS] + count * words
+        expected = {
+            token
+            for token, text in enumerate(vocabulary.token_bytes)
+            if text and is_inside(text) and len(CHARACTER.findall(text)) + is_cut(text) <= count
+        }
+        assert bits(V[start : start + words]) == expected, count
+    # No token, from whatever state, begins more characters than there are rows.
+    assert V[pieces.LENGTH_COUNT] - 1 >= len("abcdefghi")
+
+
+def is_cut(text: bytes) -> int:
+    """1 if the text ends inside an escape, whose character CHARACTER does not count yet."""
+    return int(re.search(rb'(?<!\\)(?:\\\\)*(\\|\\u.{0,3}|(\\u[dD][89abAB]..)(\\(u.{0,3})?)?)$', text) is not None
+               and re.search(rb'\\u[dD][89abAB]..$', text) is None and not complete(text) and not text.endswith(
+                   (b"\xc3", b"\xf0\x9f", b"\xf4", b"\xf0")) and re.search(rb"\\u[dD][89abAB]..\\", text) is None)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_exits_are_the_tokens_that_close_the_string(seed: int) -> None:
+    vocabulary = random_vocabulary(random.Random(seed), [b'"a\\u0061"', b'aab":', 'é"'.encode(), b'\\ud83d\\ude00"}'])
+    V = pieces.build_pieces(vocabulary)
+    for state in range(BODY_STATES):
+        entry = V[pieces.EXITS] + state * pieces.EXIT_WORDS
+        first, count = V[entry + pieces.EXIT_FIRST_GROUP], V[entry + pieces.EXIT_GROUP_COUNT]
+        found = {}
+        for group in range(V[pieces.GROUPS] + first * pieces.GROUP_WORDS,
+                           V[pieces.GROUPS] + (first + count) * pieces.GROUP_WORDS, pieces.GROUP_WORDS):  # fmt: skip
+            at, length = V[group + pieces.GROUP_TEXT], V[group + pieces.GROUP_LENGTH]
+            before = bytes(V[at : at + length].tolist())
+            tokens = _tokens_of(V, V[group + pieces.GROUP_NODES], V[group + pieces.GROUP_TOKENS])
+            assert all((vocabulary.token_bytes[token] or b"").startswith(before + b'"') for token in tokens)
+            found.update(dict.fromkeys(tokens, int(V[group + pieces.GROUP_CHARACTERS])))
+        expected = {}
+        for token, text in enumerate(vocabulary.token_bytes):
+            for at in (each.start() for each in re.finditer(b'"', text or b"")):
+                before = (text or b"")[:at]
+                if complete(INTO[state] + before) and not complete(INTO[state] + before + b'"'):
+                    expected[token] = len(json.loads((b'"' + INTO[state] + before + b'"').decode())) - (state != NORMAL)
+                    break
+        assert found == expected
+        if expected:
+            assert set(_tokens_of(V, V[entry + pieces.EXIT_NODES], V[entry + pieces.EXIT_TOKENS])) == set(expected)
+
+
+def _tokens_of(V: np.ndarray[tuple[int], np.dtype[np.int32]], nodes: int, tokens: int) -> list[int]:
+    """All tokens of a trie inside V."""
+    found, pending = [], [nodes]
+    while pending:
+        node = pending.pop()
+        first = tokens + V[node + 2]
+        found += V[first : first + (V[node] >> 17)].tolist()
+        pending += [nodes + 4 * (V[node + 1] + i) for i in range(V[node] >> 8 & 0x1FF)]
+    return found
+
+
+def test_a_vocabulary_without_text() -> None:
+    V = pieces.build_pieces(Vocabulary([None, b"", None], [2]))
+    assert V[pieces.SIZE] == 3
+    assert not V[V[pieces.BODY_ROWS] : V[pieces.BODY_ROWS] + BODY_STATES].any()
