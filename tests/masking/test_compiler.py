@@ -1,0 +1,220 @@
+"""What is learned about a grammar: shared between threads, grown, saved, bounded; and never seen in an answer."""
+
+from __future__ import annotations
+
+import random
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.strategies import GROWING, byte_vocabulary, random_vocabulary
+from tokamask.errors import CompileBudgetExceeded, VocabularyMismatch
+from tokamask.grammar import arena as arena_module
+from tokamask.grammar.arena import ROW_COUNT, grown
+from tokamask.grammar.grammar import Grammar
+from tokamask.masking.bitmask import allocate_bitmask
+from tokamask.masking.compiler import Budget, CompiledGrammar, GrammarCompiler
+from tokamask.masking.vocabulary import Vocabulary
+
+
+def transcript(compiled: CompiledGrammar, seed: int, samples: list[bytes]) -> list[Any]:
+    """Everything a request sees on a few random walks, budgeted masks included."""
+    generator = random.Random(seed)
+    seen: list[Any] = []
+    size = compiled.vocabulary.size
+    for _ in range(3):
+        matcher = compiled.matcher()
+        sample = generator.choice(samples)
+        matcher.accept_bytes(sample[: generator.randrange(len(sample))])
+        for _ in range(8):
+            bitmask = allocate_bitmask(2, size)
+            matcher.fill_bitmask(bitmask, 0)
+            matcher.fill_bitmask(bitmask, 1, 6)
+            seen.append(bitmask.tobytes())
+            seen.append((matcher.is_accepting, matcher.forced_bytes()))
+            allowed = np.flatnonzero(np.unpackbits(bitmask[0].view(np.uint8), bitorder="little")).tolist()
+            allowed = [token for token in allowed if token not in matcher.stop_token_ids]
+            if not allowed:
+                break
+            matcher.accept_token(generator.choice(allowed))
+    return seen
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> Vocabulary:
+    return random_vocabulary(random.Random(8), [text for _, samples in GROWING.values() for text in samples], 150)
+
+
+def test_warm_is_cold(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    compiler = GrammarCompiler(vocabulary, tmp_path)
+    for make, samples in GROWING.values():
+        grammar = make()
+        warm = compiler.compile(grammar)
+        assert compiler.compile(grammar) is warm
+        for seed in range(4):
+            transcript(warm, seed, samples)
+        cold = GrammarCompiler(vocabulary, tmp_path).compile(grammar)
+        assert transcript(warm, 9, samples) == transcript(cold, 9, samples)
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_growth_changes_nothing(
+    name: str, vocabulary: Vocabulary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An arena too small for anything, grown again and again, says what a roomy one says."""
+    make, samples = GROWING[name]
+    grammar = make()
+    expected = transcript(GrammarCompiler(vocabulary, tmp_path).compile(grammar), 5, samples)
+    lay_out = arena_module._lay_out
+    grows = 0
+
+    def cramped(capacities: dict[int, int], row_words: int, rows: int) -> Any:
+        nonlocal grows
+        grows += 1
+        if grows == 1:
+            small = {arena_module.SCRATCH: 2, arena_module.WALK: 2048}
+            least = {table: max(16, capacity // 512) for table, capacity in capacities.items()}
+            kept = {table: capacities[table] for table in (arena_module.FOUND, arena_module.OPERATIONS)}
+            capacities = {**least, **kept, **small}
+        return lay_out(capacities, row_words, rows)
+
+    monkeypatch.setattr(arena_module, "_lay_out", cramped)
+    compiled = GrammarCompiler(vocabulary, tmp_path).compile(grammar)
+    assert transcript(compiled, 5, samples) == expected
+    assert grows > 5
+
+
+def test_an_arena_grown_between_any_two_calls(
+    vocabulary: Vocabulary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = CompiledGrammar.call
+
+    def restless(self: CompiledGrammar, *arguments: int) -> int:
+        if self._arena.nbytes < 1 << 23:
+            larger = grown(self._arena, self._row_words)
+            assert larger is not None
+            self.adopt(larger)
+        return call(self, *arguments)
+
+    for make, samples in GROWING.values():
+        grammar = make()
+        expected = transcript(GrammarCompiler(vocabulary, tmp_path).compile(grammar), 6, samples)
+        with monkeypatch.context() as patch:
+            patch.setattr(CompiledGrammar, "call", restless)
+            found = transcript(GrammarCompiler(vocabulary, tmp_path).compile(grammar), 6, samples)
+        assert found == expected
+
+
+def test_threads_see_what_one_thread_sees(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    grammars = {name: (make(), samples) for name, (make, samples) in GROWING.items()}
+    jobs = [(name, seed) for name in grammars for seed in range(3)]
+    alone = GrammarCompiler(vocabulary, tmp_path)
+    expected = {(n, s): transcript(alone.compile(grammars[n][0]), s, grammars[n][1]) for n, s in jobs}
+    shared = GrammarCompiler(vocabulary, tmp_path)
+    differences: list[Any] = []
+    start = threading.Barrier(8)
+
+    def work(number: int) -> None:
+        generator = random.Random(number)
+        start.wait()
+        try:
+            for name, seed in generator.sample(jobs, len(jobs)):
+                grammar, samples = grammars[name]
+                if transcript(shared.compile(grammar), seed, samples) != expected[name, seed]:
+                    differences.append((name, seed))
+        except BaseException as error:
+            differences.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert differences == []
+
+
+def test_saved_and_loaded(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    compiler = GrammarCompiler(vocabulary, tmp_path / "cache")
+    for number, (make, samples) in enumerate(GROWING.values()):
+        compiled = compiler.compile(make())
+        path = tmp_path / f"{number}.saved"
+        transcript(compiled, 1, samples)
+        compiled.save(path)
+        loaded = GrammarCompiler(vocabulary, tmp_path / "cache").load(path)
+        assert loaded.is_exact == compiled.is_exact
+        for seed in (1, 2):
+            assert transcript(loaded, seed, samples) == transcript(compiled, seed, samples)
+        cold = tmp_path / "cold.saved"
+        compiler.compile(make()).save(cold)
+        assert transcript(compiler.load(cold), 1, samples) == transcript(compiled, 1, samples)
+
+
+def test_what_cannot_be_loaded(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    path = tmp_path / "saved"
+    compiled = GrammarCompiler(vocabulary, tmp_path).compile(Grammar.from_regex("ab"))
+    compiled.save(path)
+    with pytest.raises(VocabularyMismatch, match="another vocabulary"):
+        GrammarCompiler(byte_vocabulary(), tmp_path).load(path)
+    with pytest.raises(VocabularyMismatch, match="not a saved"):
+        GrammarCompiler(vocabulary, tmp_path).load(tmp_path / "nowhere")
+    data = path.read_bytes()
+    for damaged in (b"", data[:100], b"no file of numpy", data[: len(data) // 2]):
+        path.write_bytes(damaged)
+        with pytest.raises(VocabularyMismatch):
+            GrammarCompiler(vocabulary, tmp_path).load(path)
+
+
+def test_a_grammar_that_outgrows_its_memory_is_refused_and_nothing_else(tmp_path: Path) -> None:
+    """After the refusal, what fits is still answered, and answered right."""
+    grammar = Grammar.from_json_schema({"type": "array", "items": {"anyOf": [{"$ref": "#"}, {"type": "string"}]}})
+    vocabulary = byte_vocabulary()
+    roomy = GrammarCompiler(vocabulary, tmp_path).compile(grammar)
+    tight = GrammarCompiler(vocabulary, tmp_path, Budget(arena_bytes=1 << 20)).compile(grammar)
+    matcher = tight.matcher()
+    expected = transcript(roomy, 3, [b'["a", []]'])
+    assert transcript(tight, 3, [b'["a", []]']) == expected
+    with pytest.raises(CompileBudgetExceeded, match="arena_bytes"):
+        matcher.accept_bytes(b"[" * 100_000)
+    matcher.rollback(0)
+    assert transcript(tight, 3, [b'["a", []]']) == expected
+
+
+def test_a_row_begun_by_a_refused_mask_is_not_seen_later(tmp_path: Path) -> None:
+    tokens = [b"a" * n for n in range(1, 40)] + [b"a" + b"%d" % n for n in range(4000)] + [b"b"]
+    vocabulary = Vocabulary(tokens, [])
+    grammar = Grammar.from_regex("(a+([0-9]{0,4}c?){0,9}b?)*")
+    compiled = GrammarCompiler(vocabulary, tmp_path).compile(grammar)
+    free = compiled._arena[ROW_COUNT]
+    matcher = compiled.matcher()
+    bitmask = allocate_bitmask(1, vocabulary.size)
+    matcher.fill_bitmask(bitmask, 0)
+    assert compiled._arena[ROW_COUNT] >= free
+    # A refused growth leaves marks of the walk behind; `abandon` wipes them.
+    row = compiled._arena[arena_module.ROWS] + compiled._arena[ROW_COUNT] * compiled._row_words
+    compiled._arena[row : row + compiled._row_words] = -1
+    compiled._arena[arena_module.OVERFLOW] = arena_module.WALK_FULL
+    arena_module.abandon(compiled._arena, compiled._row_words)
+    assert not compiled._arena[row : row + compiled._row_words].any()
+    matcher.accept_bytes(b"a1")
+    fresh = GrammarCompiler(vocabulary, tmp_path).compile(grammar).matcher()
+    fresh.accept_bytes(b"a1")
+    other = bitmask.copy()
+    matcher.fill_bitmask(bitmask, 0)
+    fresh.fill_bitmask(other, 0)
+    assert (bitmask == other).all()
+
+
+def test_compiling_takes_no_longer_than_it_may(tmp_path: Path) -> None:
+    compiler = GrammarCompiler(byte_vocabulary(), tmp_path, Budget(compile_seconds=0.0))
+    with pytest.raises(CompileBudgetExceeded, match=r"compile_seconds=0\.0"):
+        compiler.compile(Grammar.from_regex("a{1,200}b"))
+
+
+def test_grammars_are_forgotten_with_their_last_user(tmp_path: Path) -> None:
+    compiler = GrammarCompiler(byte_vocabulary(), tmp_path)
+    for _ in range(3):
+        compiler.compile(Grammar.from_regex("a"))
+    assert len(compiler._compiled) == 0
