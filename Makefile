@@ -23,7 +23,7 @@ demo: $(READY)
 	$(BIN)/python -m tokamask generate "Describe the novel Moby Dick." \
 	    --schema examples/book.py:Book --max-tokens 200 --seed 1
 
-test: $(READY)
+test: check
 	$(BIN)/python -m pytest
 
 test-model: $(READY)

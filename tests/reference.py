@@ -1,7 +1,7 @@
 """Slow oracles of the engine: languages as sets of texts, masks by trying every token, distances by search.
 
 Nothing here knows a trie, an interned configuration or a precomputed row. A language is anything that steps over bytes
-(`Stepwise`): a finite set of texts written down elsewhere, or the byte-level recogniser when only the masks above it are
+(`Stepwise`): a finite set of texts written down elsewhere, or the byte-level recogniser when the masks above it are
 in question.
 """
 
@@ -200,13 +200,9 @@ def spellings(value: Any, whitespace: Sequence[str] = ("",), is_ordered: bool = 
         case dict():
             orders = [tuple(value.items())] if is_ordered else itertools.permutations(value.items())
             for order in orders:
-                pairs = [
-                    [list(spellings(name)), list(spellings(item, whitespace, is_ordered))] for name, item in order
-                ]
+                pairs = [[list(spellings(name)), list(spellings(item, whitespace, is_ordered))] for name, item in order]
                 for chosen in itertools.product(*itertools.chain(*pairs)):
-                    members = [
-                        [name, ":", item] for name, item in zip(chosen[::2], chosen[1::2], strict=True)
-                    ]
+                    members = [[name, ":", item] for name, item in zip(chosen[::2], chosen[1::2], strict=True)]
                     yield from _spaced(["{", *_separated(members), "}"], whitespace)
         case _:
             yield json.dumps(value)

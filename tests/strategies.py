@@ -21,7 +21,24 @@ __all__ = ["FINITE", "GROWING", "NASTY", "FiniteCase", "byte_vocabulary", "rando
 
 # Tokens that end, begin or cross what the engine treats specially: quotes, escapes, characters, structure.
 NASTY: tuple[bytes, ...] = (
-    *(b'"', b'""', b'"}', b'":', b'",', b'"]', b'", "', b'":"', b'{"', b'["', b'"a', b'a"', b'"a"', b'":1', b"}", b"]}"),
+    *(
+        b'"',
+        b'""',
+        b'"}',
+        b'":',
+        b'",',
+        b'"]',
+        b'", "',
+        b'":"',
+        b'{"',
+        b'["',
+        b'"a',
+        b'a"',
+        b'"a"',
+        b'":1',
+        b"}",
+        b"]}",
+    ),
     *(b"\\", b"\\\\", b'\\"', b'"\\', b"\\u", b"\\u00", b"u00", b"00", b"61", b"6", b"1", b"\\u0061", b"\\u006", b"1a"),
     *(b"\\n", b"\\/", b"/", b"\\ud8", b"\\uD83D", b"3d", b"\\ude", b"\\uDE00", b"DE00", b"\\ud83d\\u", b"00\\"),
     *("é".encode(), b"\xc3", b"\xa9", b"\xa9a", "😀".encode(), b"\xf0\x9f", b"\x98\x80", b"\x80", b'\xa9"', b"a\xc3"),
@@ -104,7 +121,7 @@ def _of_schema(
     def texts() -> list[bytes]:
         validator = jsonschema.Draft202012Validator(schema)
         valid = [value for value in universe if validator.is_valid(value)]
-        assert 0 < len(valid), "a universe without a valid value"
+        assert len(valid) > 0, "a universe without a valid value"
         return [text.encode() for value in valid for text in spellings(value, blanks, order == "schema")]
 
     def make() -> Grammar:
@@ -148,14 +165,18 @@ FINITE: tuple[FiniteCase, ...] = (
     _of_schema(_AB, _AB_TEXTS),
     _of_schema({"type": "string", "pattern": "^(/|é|b/?)$", "minLength": 2}, ["/", "é", "b", "b/"]),
     _of_schema({"anyOf": [{"const": "a"}, {**_AB, "minLength": 2}, {"type": "null"}]}, [*_AB_TEXTS, None]),
-    _of_schema(_CLOSED, _objects(**{"a": [1], "ab": ["", "b"], 'é"': [None]})[:8]),
+    _of_schema(_CLOSED, _objects(a=[1], ab=["", "b"], **{'é"': [None]})[:8]),
     _of_schema({**_CLOSED, "properties": {"a": {"const": 1}, "ab": {"enum": ["", "b"]}, "b": {"type": "null"}}},
                _objects(a=[1, 2], ab=["", "b", "c"], b=[None, 0]), order="any"),
     _of_schema({"type": "object", "properties": {"a": {"enum": [1, 10]}, "b": {"const": []}}, "required": ["a"],
                 "additionalProperties": False}, _objects(a=[1, 10], b=[[], [1]]), "one-space", ("", " ")),
     _of_schema({"type": "array", "prefixItems": [{"const": 1}, {"enum": ["a", None]}], "items": {"enum": [2, 22]},
                 "minItems": 1, "maxItems": 4},
-               [list(items[:n]) for n in range(6) for items in itertools.product([1, 2], ["a", None, 2], [2, 22, 1], [2, 22], [2])]),
+               [
+                   list(items[:n])
+                   for n in range(6)
+                   for items in itertools.product([1, 2], ["a", None, 2], [2, 22, 1], [2, 22], [2])
+               ]),
     _of_schema({"type": "array", "items": {"type": "array", "items": {"enum": [3, [3]]}, "minItems": 1, "maxItems": 2},
                 "minItems": 1, "maxItems": 2},
                [list(outer) for n in range(3) for outer in itertools.product(
@@ -189,7 +210,10 @@ _TREE = {
 
 # Languages without end: how to make them, and some of their texts.
 GROWING: dict[str, tuple[Callable[[], Grammar], list[bytes]]] = {
-    "anything": (_schema({}), [b'{"a": [1, -2.5e3, null, {"b\\u0061": "\\ud83d\\ude00"}], "\xc3\xa9": true}', b'["a"]']),
+    "anything": (
+        _schema({}),
+        [b'{"a": [1, -2.5e3, null, {"b\\u0061": "\\ud83d\\ude00"}], "\xc3\xa9": true}', b'["a"]'],
+    ),
     "strings": (
         _schema(_STRINGS),
         [b'{"short": "ab", "long": "aabb\\u0061", "a": "\\u0061\xc3\xa9/", "any": "\\"\\\\", "x": {}}', b'{"a":"a"}'],
@@ -225,13 +249,15 @@ GROWING: dict[str, tuple[Callable[[], Grammar], list[bytes]]] = {
         _schema({"type": "object", "properties": {"a": False, "b": {"type": "integer"}}}, property_order="any"),
         [b'{"aa": 1, "b": 0, "\\u0061\\u0061": "a"}', b'{"":1}'],
     ),
-    "short string": (_schema({"type": "string", "maxLength": 4}), ["\"é\\ud83d\\ude00a\"".encode(), b'"abab"', b'""']),
+    "short string": (_schema({"type": "string", "maxLength": 4}), ['"é\\ud83d\\ude00a"'.encode(), b'"abab"', b'""']),
     "exact length": (
         _schema({"type": "string", "minLength": 3, "maxLength": 3}),
         ['"😀éa"'.encode(), b'"\\ud83d\\uDE00a\\u0001"', b'"a\\nb"'],
     ),
     "two strings": (
-        _schema({"anyOf": [{"type": "string", "minLength": 9}, {"enum": ["a", "b"]}, {"type": "string", "maxLength": 1}]}),
+        _schema(
+            {"anyOf": [{"type": "string", "minLength": 9}, {"enum": ["a", "b"]}, {"type": "string", "maxLength": 1}]}
+        ),
         [b'"aaaaaaaaaa"', b'"a"', '"é"'.encode()],
     ),
     "astral pattern": (
@@ -266,11 +292,13 @@ GROWING: dict[str, tuple[Callable[[], Grammar], list[bytes]]] = {
     ),
     "ambiguous": (lambda: Grammar.from_lark('start: s\ns: s s | "a" | "ab"'), [b"aaba", b"aab"]),
     "brackets": (
-        lambda: Grammar.from_lark('start: e\ne: e "+" e | "(" e ")" | "[" [e ("," e)*] "]" | /[a-b]+/ | "10"\n%ignore " "'),
+        lambda: Grammar.from_lark(
+            'start: e\ne: e "+" e | "(" e ")" | "[" [e ("," e)*] "]" | /[a-b]+/ | "10"\n%ignore " "'
+        ),
         [b"(a+b) + [10,ab,[]]", b"[[a]]"],
     ),
     "lexemes": (
-        lambda: Grammar.from_lark("start: (NAME | STRING | INT)+\nNAME: /[a-b_]+/\nSTRING: /\"[^\"\\\\]*\"/\nINT: /1?0+/"),
+        lambda: Grammar.from_lark('start: (NAME | STRING | INT)+\nNAME: /[a-b_]+/\nSTRING: /"[^"\\\\]*"/\nINT: /1?0+/'),
         [b'ab"x"10', b"a100", b'"""a"'],
     ),
     "counted": (

@@ -82,13 +82,14 @@ def test_generate_under_each_kind_of_constraint(
     lark.write_text('start: "1" ("+" "1")~2\n')
     gbnf.write_text('root ::= "1" "-" "1"\n')
     types.write_text("from typing import Literal\nVerdict = Literal['guilty', 'not guilty']\n")
-    for option, value, expected in [
+    cases: list[tuple[str, str, list[Any]]] = [
         ("--grammar", str(lark), ["1+1+1"]),
         ("--grammar", str(gbnf), ["1-1"]),
         ("--choices", "yes,no", ["yes", "no"]),
         ("--schema", f"{types}:Verdict", ["guilty", "not guilty"]),
         ("--schema", '{"const": [1]}', [[1]]),
-    ]:
+    ]
+    for option, value, expected in cases:
         code, out, _ = run(capsys, "generate", "x", option, value, "--model", model_folder, "--seed", "0")
         assert code == 0
         assert (json.loads(out) if option == "--schema" else out.removesuffix("\n")) in expected
@@ -159,9 +160,7 @@ def test_a_document_that_the_type_refuses_is_an_error(
         (["check", "--schema", '{"minLength": -1}', '""'], "minLength"),
     ],
 )
-def test_arguments_that_cannot_be_used(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_arguments_that_cannot_be_used(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, *arguments)
     assert (code, out) == (2, "")
     assert err.startswith("tokamask: ")
@@ -189,9 +188,7 @@ def test_usage_errors(arguments: list[str], capsys: pytest.CaptureFixture[str]) 
 def test_a_budget_below_the_shortest_document(
     capsys: pytest.CaptureFixture[str], model_folder: str, schema_file: str
 ) -> None:
-    code, out, err = run(
-        capsys, "generate", "x", "--schema", schema_file, "--model", model_folder, "--max-tokens", "2"
-    )
+    code, out, err = run(capsys, "generate", "x", "--schema", schema_file, "--model", model_folder, "--max-tokens", "2")
     assert (code, out) == (2, "")
     assert re.search(r"needs \d+ tokens.*max_tokens is 2", err)
 

@@ -143,6 +143,4 @@ class Record:
             for one in data["followed"]
         )
         failure = None if data["failure"] is None else Status(data["failure"])
-        return cls(
-            **{**data, "failure": failure, "followed": followed, "seen_mask_ns": tuple(data["seen_mask_ns"])}
-        )
+        return cls(**{**data, "failure": failure, "followed": followed, "seen_mask_ns": tuple(data["seen_mask_ns"])})

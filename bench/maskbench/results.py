@@ -65,9 +65,24 @@ class Results:
             file.write(json.dumps(line, separators=(",", ":")) + "\n")
 
     def _read(self) -> None:
+        """Take over the records of an earlier, interrupted run of the same kind."""
         lines = self._lines()
-        first = next(lines, {})
-        ...
+        first = next(lines, {}).get("run")
+        if not isinstance(first, dict):
+            raise CannotMeasure(f"{self.path} holds no results; name another file with --results, or delete it")
+        loads = tuple(first.pop("loads", ()))
+        earlier = Run(**first, loads=loads)
+        if (earlier.vocabulary, earlier.seed, earlier.limit) != (self.run.vocabulary, self.run.seed, self.run.limit):
+            raise CannotMeasure(f"{self.path} holds results of other options; name another file with --results")
+        for line in lines:
+            record = line.get("record")
+            if isinstance(record, dict):
+                parsed = Record.from_json(record)
+                self.records[parsed.engine, parsed.file] = parsed
 
     def _lines(self) -> Iterator[dict[str, object]]:
-        ...
+        """The lines that are whole: the last one may have been cut when the run was."""
+        with self.path.open(encoding="utf-8") as file:
+            for text in file:
+                if text.endswith("\n"):
+                    yield json.loads(text)

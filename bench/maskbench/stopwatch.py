@@ -52,9 +52,7 @@ def _measure(engine: Engine, name: str, stop_token: int, trial: Trial) -> Record
     if record.first_document is None:
         return record
     again = _follow(start(), engine.row, stop_token, instances[0], [])
-    return Record(
-        name, trial.file, None, "", "", compile_ns, first_mask_ns, tuple(followed), again.mask_ns, _peak()
-    )
+    return Record(name, trial.file, None, "", "", compile_ns, first_mask_ns, tuple(followed), again.mask_ns, _peak())
 
 
 def _follow(
@@ -65,9 +63,7 @@ def _follow(
     commit_ns: list[int] = []
 
     def ended(outcome: Outcome) -> Followed:
-        return Followed(
-            instance.number, instance.valid, outcome, len(commit_ns), tuple(mask_ns), tuple(commit_ns)
-        )
+        return Followed(instance.number, instance.valid, outcome, len(commit_ns), tuple(mask_ns), tuple(commit_ns))
 
     for place, token in enumerate(instance.tokens):
         if place == len(mask_ns):

@@ -16,7 +16,11 @@ TOYS: tuple[tuple[dict[str, Any], tuple[Any, ...]], ...] = (
     (
         {
             "type": "object",
-            "properties": {"name": {"type": "string"}, "size": {"type": "integer"}, "note": {"type": ["string", "null"]}},
+            "properties": {
+                "name": {"type": "string"},
+                "size": {"type": "integer"},
+                "note": {"type": ["string", "null"]},
+            },
             "required": ["name", "size"],
             "additionalProperties": False,
         },
@@ -54,7 +58,11 @@ TOYS: tuple[tuple[dict[str, Any], tuple[Any, ...]], ...] = (
     (
         {
             "oneOf": [
-                {"type": "object", "properties": {"kind": {"const": kind}, "value": {"type": value}}, "required": ["kind"]}
+                {
+                    "type": "object",
+                    "properties": {"kind": {"const": kind}, "value": {"type": value}},
+                    "required": ["kind"],
+                }
                 for kind, value in (("text", "string"), ("count", "integer"))
             ]
         },
@@ -62,7 +70,9 @@ TOYS: tuple[tuple[dict[str, Any], tuple[Any, ...]], ...] = (
     ),
     (
         {
-            "definitions": {"tree": {"type": "object", "properties": {"kids": {"items": {"$ref": "#/definitions/tree"}}}}},
+            "definitions": {
+                "tree": {"type": "object", "properties": {"kids": {"items": {"$ref": "#/definitions/tree"}}}}
+            },
             "allOf": [{"$ref": "#/definitions/tree"}, {"required": ["kids"], "not": {"required": ["leaf"]}}],
         },
         ({"kids": [{"kids": []}, {}]}, {"kids": 1}),

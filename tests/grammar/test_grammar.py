@@ -44,7 +44,14 @@ def test_check_names_the_value() -> None:
 
 def test_choices() -> None:
     grammar = Grammar.from_choices(["a", "ab", "é", "a"])
-    assert [grammar.check(text).ok for text in ("a", "ab", "é", "", "b", "abb")] == [True, True, True, False, False, False]
+    assert [grammar.check(text).ok for text in ("a", "ab", "é", "", "b", "abb")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
     with pytest.raises(GrammarError, match="at least one"):
         Grammar.from_choices([])
     with pytest.raises(TypeError, match="not one"):
@@ -54,7 +61,14 @@ def test_choices() -> None:
 def test_a_marker_before_a_grammar() -> None:
     inner = Grammar.from_lark('start: "x" after?\nafter: "y"')
     grammar = inner.after_marker(b"--")
-    for text, expected in [("--x", True), ("a-b--xy", True), ("---x", False), ("--", False), ("x", False), ("--x--x", False)]:
+    for text, expected in [
+        ("--x", True),
+        ("a-b--xy", True),
+        ("---x", False),
+        ("--", False),
+        ("x", False),
+        ("--x--x", False),
+    ]:
         assert grammar.check(text).ok == expected, text
     twice = grammar.after_marker(b"#")
     assert twice.check("--#-- --x").ok is False

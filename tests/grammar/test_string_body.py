@@ -48,7 +48,22 @@ def is_string(text: bytes) -> bool:
 
 def test_bodies_of_few_bytes() -> None:
     """Every text of these bytes that closes exactly at its end is one that `json` reads (without lone surrogates)."""
-    letters = [b"\\", b'"', b"u", b"n", b"a", b"\x1f", b"\x7f", b"\xc3", b"\xa9", b"\xe2\x82", b"\xac", b"\xff", b"\\u00", b"41"]
+    letters = [
+        b"\\",
+        b'"',
+        b"u",
+        b"n",
+        b"a",
+        b"\x1f",
+        b"\x7f",
+        b"\xc3",
+        b"\xa9",
+        b"\xe2\x82",
+        b"\xac",
+        b"\xff",
+        b"\\u00",
+        b"41",
+    ]
     for length in range(4):
         for parts in itertools.product(letters, repeat=length):
             text = b"".join(parts)
@@ -70,7 +85,11 @@ def test_utf8_is_what_python_decodes() -> None:
 
 def four_bytes(edges: list[int]) -> list[bytes]:
     leads = [edge for edge in edges if edge >= 0xEF]
-    return [bytes([lead, *rest]) for lead in leads for rest in itertools.product([0x7F, 0x80, 0x8F, 0x90, 0xBF, 0xC0], repeat=3)]
+    return [
+        bytes([lead, *rest])
+        for lead in leads
+        for rest in itertools.product([0x7F, 0x80, 0x8F, 0x90, 0xBF, 0xC0], repeat=3)
+    ]
 
 
 def test_surrogates_only_in_pairs() -> None:
@@ -97,7 +116,8 @@ def test_escapes_are_decoded(code_point: int) -> None:
 
 def test_ranges_of_unfinished_escapes_are_tight() -> None:
     """Both ends of the range can be reached, for every prefix of every kind of escape."""
-    for prefix in ("u", "u0", "u0a", "uD7", "ud7f", "ue", "uFf", "ud8", "ud83", "ud83d", "ud83d\\", "ud83d\\u", "ud83d\\ud",
+    for prefix in ("u", "u0", "u0a", "uD7", "ud7f", "ue", "uFf", "ud8", "ud83", "ud83d", "ud83d\\",
+                   "ud83d\\u", "ud83d\\ud",
                    "ud83d\\udE", "ud83d\\udE0", "uDBFF\\uDf"):  # fmt: skip
         packed = ESCAPE
         for byte in prefix.encode():

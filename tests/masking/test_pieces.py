@@ -50,7 +50,17 @@ def bits(row: np.ndarray[tuple[int], np.dtype[np.int32]]) -> set[int]:
 
 @pytest.fixture(scope="module")
 def vocabulary() -> Vocabulary:
-    tokens = [*NASTY, b"\xa9abcdefghi", b"\\udc00aaaa", b"\\udc00", b"a\xf4", b"\xf4\x90", b"\xed\xa0", b"\xe0\x80", b"u12"]
+    tokens = [
+        *NASTY,
+        b"\xa9abcdefghi",
+        b"\\udc00aaaa",
+        b"\\udc00",
+        b"a\xf4",
+        b"\xf4\x90",
+        b"\xed\xa0",
+        b"\xe0\x80",
+        b"u12",
+    ]
     return Vocabulary([*tokens, b'ab"', None, b"", b'"stop"'], [len(tokens) + 3])
 
 
@@ -59,9 +69,7 @@ def test_rows_of_the_tokens_that_stay_inside_a_string(vocabulary: Vocabulary, st
     V = pieces.build_pieces(vocabulary)
     words = V[pieces.ROW_WORDS]
     start = V[pieces.BODY_ROWS] + state * words
-    expected = {
-        token for token, text in enumerate(vocabulary.token_bytes) if text and begun(state, text) is not None
-    }
+    expected = {token for token, text in enumerate(vocabulary.token_bytes) if text and begun(state, text) is not None}
     assert bits(V[start : start + words]) == expected
 
 

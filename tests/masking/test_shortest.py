@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.reference import Recognised, token_distances
-from tests.strategies import NASTY, byte_vocabulary
+from tests.strategies import GROWING, NASTY, byte_vocabulary
 from tokamask.errors import TokenRejected
 from tokamask.grammar.grammar import Grammar
 from tokamask.masking.bitmask import allocate_bitmask
@@ -31,7 +31,8 @@ def printable(extra: tuple[bytes, ...] = (), missing: bytes = b"") -> Vocabulary
 def allowed(matcher: Matcher, tokens_left: int | None = None) -> list[int]:
     bitmask = allocate_bitmask(1, matcher.compiled.vocabulary.size)
     matcher.fill_bitmask(bitmask, 0, tokens_left)
-    return np.flatnonzero(np.unpackbits(bitmask.view(np.uint8), bitorder="little")).tolist()
+    tokens: list[int] = np.flatnonzero(np.unpackbits(bitmask.view(np.uint8), bitorder="little")).tolist()
+    return tokens
 
 
 def text_of(compiled: CompiledGrammar, tokens: list[int]) -> bytes:
@@ -55,7 +56,7 @@ SCHEMAS: dict[str, Any] = {
     "const with controls": {"const": "a\nb\x01"},
     "astral pattern": {"type": "string", "pattern": "^\U0001f600+$"},
     "pattern of any character": {"type": "string", "pattern": "^.{3}x$"},
-    "required slash": {"type": "string", "pattern": "^(/|\\\\|\"){2}$"},
+    "required slash": {"type": "string", "pattern": '^(/|\\\\|"){2}$'},
     "many required": {
         "type": "object",
         "properties": {f"p{i}": {"enum": ["x" * i, i]} for i in range(1, 9)},
@@ -72,13 +73,20 @@ SCHEMAS: dict[str, Any] = {
         "minItems": 3,
         "items": {"type": "array", "minItems": 2, "items": {"type": "string", "minLength": 2}},
     },
-    "prefix": {"type": "array", "prefixItems": [{"const": [1, 2]}, {"type": "object", "required": ["k"]}], "minItems": 4},
+    "prefix": {
+        "type": "array",
+        "prefixItems": [{"const": [1, 2]}, {"type": "object", "required": ["k"]}],
+        "minItems": 4,
+    },
     "recursion": {
         "$ref": "#/$defs/node",
         "$defs": {
             "node": {
                 "type": "object",
-                "properties": {"v": {"type": "integer"}, "next": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]}},
+                "properties": {
+                    "v": {"type": "integer"},
+                    "next": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]},
+                },
                 "required": ["v", "next"],
                 "additionalProperties": False,
             }
@@ -109,7 +117,9 @@ def test_completions_validate_and_budgets_hold(name: str, order: Any, vocabulary
     words = {
         "bytes": printable(),
         "words": printable((*NASTY, b'","', b'": "', b'"]', b"]]", b"aaaaaaaa", b"\\u0001", b'"p0":', b"    ")),
-        "no quote": printable((b'{"', b'"}', b'":', b'"', b',"', b'["', b'"]', b'a"', b'"a', b"\\n")[:3] + NASTY[6:30], b'"'),
+        "no quote": printable(
+            (b'{"', b'"}', b'":', b'"', b',"', b'["', b'"]', b'a"', b'"a', b"\\n")[:3] + NASTY[6:30], b'"'
+        ),
         "no hex": printable((b"00", b"\\u00", b'" '), b"0{"),
     }[vocabulary]
     compiled = GrammarCompiler(words, tmp_path).compile(Grammar.from_json_schema(schema, property_order=order))
@@ -180,6 +190,29 @@ def test_the_fewest_tokens_of_finite_languages(schema: Any, missing: bytes, tmp_
                 places.append((after, text + token))
 
 
+INSIDE = [b"", b"\\", b"\\u", b"\\u00", b"\\u00e", b"\\ud", b"\\ud83", b"\xc3", b"\xf0\x9f", b"a", b"ab", b'"']
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_a_budget_of_the_distance_keeps_the_way_open(name: str, tmp_path: Path) -> None:
+    """From every place inside a character or an escape, also of a key that may become a declared one."""
+    make, samples = GROWING[name]
+    compiled = GrammarCompiler(byte_vocabulary(), tmp_path).compile(make())
+    for sample in samples:
+        for end in range(0, len(sample) + 1, 2):
+            for inside in INSIDE:
+                matcher = compiled.matcher()
+                try:
+                    matcher.accept_bytes(sample[:end] + inside)
+                except TokenRejected:
+                    continue
+                completion = matcher.shortest_completion()
+                assert len(completion) == matcher.min_tokens_left()
+                for left, token in zip(range(len(completion), 0, -1), completion[:6], strict=False):
+                    assert token in allowed(matcher, left), (sample[:end] + inside, left)
+                    matcher.accept_token(token)
+
+
 def test_a_vocabulary_that_cannot_spell_the_end(tmp_path: Path) -> None:
     compiled = GrammarCompiler(Vocabulary([b"a", b"b", None], [2]), tmp_path).compile(Grammar.from_regex("a(b|c)|bcc"))
     matcher = compiled.matcher()
@@ -204,7 +237,9 @@ def test_no_tokens_left(tokens_left: int, tmp_path: Path) -> None:
 
 
 def test_endless_text_before_a_marker_is_cut_short(tmp_path: Path) -> None:
-    grammar = Grammar.from_json_schema({"type": "array", "items": {"type": "integer"}, "minItems": 1}).after_marker(b"</t>")
+    grammar = Grammar.from_json_schema({"type": "array", "items": {"type": "integer"}, "minItems": 1}).after_marker(
+        b"</t>"
+    )
     compiled = GrammarCompiler(printable((b"</", b"t>", b"</t>[", b"1]")), tmp_path).compile(grammar)
     matcher = compiled.matcher()
     assert matcher.min_tokens_left() == 3
@@ -219,7 +254,9 @@ def test_endless_text_before_a_marker_is_cut_short(tmp_path: Path) -> None:
 @pytest.mark.parametrize("minimum", [0, 1, 7, 300, 3000])
 def test_long_strings(minimum: int, tmp_path: Path) -> None:
     vocabulary = printable((b"    ", b"aaaaaaaa"))
-    compiled = GrammarCompiler(vocabulary, tmp_path).compile(Grammar.from_json_schema({"type": "string", "minLength": minimum}))
+    compiled = GrammarCompiler(vocabulary, tmp_path).compile(
+        Grammar.from_json_schema({"type": "string", "minLength": minimum})
+    )
     matcher = compiled.matcher()
     assert 1 + -(-minimum // 8) + 1 + 1 <= matcher.min_tokens_left() <= 1 + minimum + 1 + 1
     document = text_of(compiled, matcher.shortest_completion())
@@ -241,7 +278,9 @@ def tekken() -> Vocabulary:
     return Vocabulary.from_tokenizer(MistralTokenizer.v3(is_tekken=True))
 
 
-@pytest.mark.parametrize("name", ["many required", "awkward names", "short or long value", "recursion", "nested minItems"])
+@pytest.mark.parametrize(
+    "name", ["many required", "awkward names", "short or long value", "recursion", "nested minItems"]
+)
 def test_budgets_of_a_real_vocabulary(name: str) -> None:
     generator = random.Random(name)
     schema = SCHEMAS[name]

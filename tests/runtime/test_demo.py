@@ -132,9 +132,7 @@ def test_what_pip_said_is_in_the_error(
     assert list((tmp_path / "cache" / "models").iterdir()) == []
 
 
-def test_missing_packages_are_named_before_anything_is_fetched(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_packages_are_named_before_anything_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "find_spec", lambda name: None if name == "gguf" else True)
     monkeypatch.setattr(sys, "executable", "/nonexistent")
     with pytest.raises(ModelError, match=r"gguf cannot be found.*pip install 'tokamask\[demo\]'"):

@@ -284,6 +284,23 @@ def _name_can_escape(P: Words, M: Words, record: int, data: int, place: int, pac
 
 
 @jit
+def _escape_stays(P: Words, names: int, place: int, packed: int) -> bool:
+    """Whether an unfinished escape can become the next character of a declared name, one that may come now or not."""
+    if place == OFF:
+        return False
+    depth = place & ((1 << DEPTH_BITS) - 1)
+    entry = place >> DEPTH_BITS
+    low = escape_low(packed)
+    high = escape_high(packed)
+    while entry < P[names]:
+        code_point = code_point_at(P, names, entry, depth)
+        if low <= code_point <= high or (packed & 255 == HEX_1D and code_point >= 0x10000):
+            return True
+        entry = next_candidate(P, names, entry, depth)
+    return False
+
+
+@jit
 def name_read(P: Words, names: int, place: int, code_point: int) -> int:
     """The place after a decoded code point."""
     length = utf8_length(code_point)
@@ -321,10 +338,12 @@ def _key(P: Words, M: Words, pc: int, data: int, place: int, packed: int, ret: i
             place = name_read(P, names, place, packed >> 8)
             if is_open or name_is_live(P, M, record, data, place):
                 push(M, pc, data, place, NORMAL, ret)
-        elif place == OFF:
+        elif _escape_stays(P, names, place, packed):
+            if is_open or _name_can_escape(P, M, record, data, place, packed):
+                push(M, pc, data, place, packed, ret)
+        elif is_open:
+            # No declared name goes on like this, so states with different digits are the same state.
             push(M, pc, data, OFF, packed & 255, ret)
-        elif is_open or _name_can_escape(P, M, record, data, place, packed):
-            push(M, pc, data, place, packed, ret)
         return
     target = BODY[state, byte]
     if target >= 0:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -96,12 +97,12 @@ class GrammarCompiler:
             VocabularyMismatch: it was saved for another vocabulary, by another version, or is no such file.
         """
         try:
-            with np.load(path, allow_pickle=False) as saved:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as saved:
                 version, fingerprint = int(saved["version"]), str(saved["fingerprint"])
                 if version == FORMAT_VERSION and fingerprint == self.vocabulary.fingerprint:
                     program = Program(saved["program"], int(saved["start"]), saved["records"])
                     arena, is_exact = saved["arena"], bool(saved["is_exact"])
-        except OSError as error:
+        except (OSError, EOFError, BadZipFile) as error:
             raise VocabularyMismatch(f"{path} is not a saved compiled grammar: {error}") from error
         except (KeyError, ValueError) as error:
             raise VocabularyMismatch(f"{path} is not a saved compiled grammar, or it is damaged: {error}") from error
