@@ -21,7 +21,7 @@ READY_FOR_BENCH := $(VENV)/ready-for-bench
 
 demo: $(READY)
 	$(BIN)/python -m tokamask generate "Describe the novel Moby Dick." \
-	    --schema examples/book.py:Book --max-tokens 200 --seed 1
+	    --schema examples/book.py:Book --max-tokens 200 --temperature 0
 
 test: check
 	$(BIN)/python -m pytest

@@ -57,6 +57,7 @@ def _smollm2() -> NamedVocabulary:
     # Not through transformers, which would load torch into every engine's process.
     tokenizer = Tokenizer.from_file(str(fetch_demo() / "tokenizer.json"))
     end = tokenizer.token_to_id("<|im_end|>")
+    assert end is not None, "it is in the tokenizer"
     return NamedVocabulary("smollm2", Vocabulary.from_tokenizer(tokenizer, 49_152, [end]), tokenizer)
 
 

@@ -81,8 +81,11 @@ class Results:
                 self.records[parsed.engine, parsed.file] = parsed
 
     def _lines(self) -> Iterator[dict[str, object]]:
-        """The lines that are whole: the last one may have been cut when the run was."""
-        with self.path.open(encoding="utf-8") as file:
-            for text in file:
-                if text.endswith("\n"):
-                    yield json.loads(text)
+        """The lines that are whole; the last one may have been cut when the run was, then it is taken off the file."""
+        text = self.path.read_bytes()
+        whole = text.rfind(b"\n") + 1
+        if whole < len(text):
+            with self.path.open("r+b") as file:
+                file.truncate(whole)
+        for line in text[:whole].splitlines():
+            yield json.loads(line)
