@@ -270,6 +270,10 @@ GROWING: dict[str, tuple[Callable[[], Grammar], list[bytes]]] = {
     ),
     "unanchored pattern": (_schema({"type": "string", "pattern": "ab.b"}), [b'"ab\\u0061bb"', b'"xxabab"']),
     "tree": (_schema(_TREE), [b'{"a":1,"b":[{"a":-1},{"a":0,"b":[]}]}', b'{"a": 10}']),
+    "at least four items": (
+        _schema({"type": "array", "prefixItems": [{"type": "null"}], "items": {"type": "integer"}, "minItems": 4}),
+        [b"[null,1,2,3]", b"[null, 10,-2,3,0,1,1]"],
+    ),
     "numbers": (
         _schema({"type": "array", "items": {"anyOf": [{"type": "integer", "minimum": -1}, {"type": "number"}]}}),
         [b"[1,-1, 0.5,-10e1]", b"[0]"],

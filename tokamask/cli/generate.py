@@ -71,8 +71,12 @@ def run(arguments: argparse.Namespace) -> int:
     if think_until is not None and not constraint:
         raise ArgumentError("--think-until says when a constraint begins; give one of the constraint options too")
 
+    from tokamask.runtime.constraints import read_constraint
     from tokamask.runtime.generate import stream
 
+    if constraint:
+        # Before the model, which may have to be fetched: a mistake here should not cost a download.
+        read_constraint(specification(arguments), None)
     model = read_model(arguments)
     written = stream(
         model,

@@ -4,9 +4,9 @@ How far the end is, is a function of the configuration, found in one of two ways
 
 - *Explored*: when everything that tokens can reach from the beginning is small, the graph of configurations is searched
   whole and distances are exact.
-- *Descended* otherwise: only tokens that lower the cost (see `cost_kernels`) are considered. That leaves out those that
-  lengthen a string, indent, or open what is optional, so the graph has no cycles and is small. The distance is never
-  less than the truth, for a way round through costlier places might need fewer tokens.
+- *Descended* otherwise: only the few tokens that lower the cost most (see `cost_kernels`) are considered. That leaves
+  out those that lengthen a string, indent, or open what is optional, so the graph has no cycles and is small. The
+  distance is never less than the truth, for a way round through costlier places might need fewer tokens.
 
 Either way some allowed token always leads one step nearer, so a mask that only keeps what fits into the tokens left
 never runs dry, and what it keeps depends on nothing but grammar, vocabulary, text and tokens left.
@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tokamask.errors import TokenRejected
+from tokamask.grammar.program import OBJECT_FRAME_WORDS, OBJECT_OPEN, OBJECT_REQUIRED, Program
 from tokamask.masking import requests
 from tokamask.masking.bitmask import clear_tokens, set_tokens
 from tokamask.masking.completion_kernels import TOO_MANY
@@ -38,6 +39,12 @@ EXPLORED_NODES = 300_000
 
 COST_ERROR = 12
 """How far a cost may be above the truth: inside an escape of a key, which may turn out short or undeclared."""
+
+DESCENDED_WAYS = 4
+"""How many tokens are followed from one place, those that lower the cost most: the digits of an escape, say, would
+otherwise multiply."""
+ORDERED_PROPERTIES = 4
+"""Required properties of one object that are tried in every order; with more of them a single way is followed."""
 
 ANY_COST = ANY_NUMBER = 1 << 30
 
@@ -61,6 +68,7 @@ class Shortest:
         analyse(program.words, costs, program.records)
         compiled.provide_costs(costs)
         self._longest = max((len(text) for text in texts if text), default=1)
+        self._ways = 1 if _has_many_orders(program) else DESCENDED_WAYS
         self._steps: dict[int, _Step] = {}
         self._bounds: dict[int, int] = {}
         self._lock = threading.RLock()
@@ -187,11 +195,13 @@ class Shortest:
                 self._steps[configuration] = (0, -1)
                 continue
             costs[configuration] = self._compiled.call(requests.COST_OF, configuration)
-            lower[configuration] = self._successors(configuration, costs[configuration], ANY_NUMBER)
+            ways = self._successors(configuration, costs[configuration], ANY_NUMBER)
+            ways.sort(key=lambda way: (self._compiled.call(requests.COST_OF, way[0]), way[1]))
+            lower[configuration] = ways[: self._ways]
             waiting.extend(target for target, _ in lower[configuration])
         for configuration in sorted(lower, key=costs.__getitem__):
-            ways = [(self._steps[target][0] + 1, token) for target, token in lower[configuration]]
-            self._steps[configuration] = min(ways, default=_NOWHERE)
+            distances = [(self._steps[target][0] + 1, token) for target, token in lower[configuration]]
+            self._steps[configuration] = min(distances, default=_NOWHERE)
 
     def _successors(self, configuration: int, below: int, nodes: int) -> list[tuple[int, int]]:
         """Distinct (configuration, token) one token on, of a cost under `below`; incomplete beyond `nodes` nodes."""
@@ -203,3 +213,11 @@ class Shortest:
                 taken = pairs[: 2 * found].reshape(-1, 2).tolist()
                 return [(target, token) for target, token in taken]
             capacity *= 4
+
+
+def _has_many_orders(program: Program) -> bool:
+    """Whether some object has so many required properties, in any order, that their orders cannot all be tried."""
+    words = program.words
+    objects = program.records[words[program.records] == OBJECT_OPEN]
+    is_free = words[objects + OBJECT_FRAME_WORDS] > 0
+    return bool((is_free & (words[objects + OBJECT_REQUIRED] > ORDERED_PROPERTIES)).any())
