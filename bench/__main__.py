@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 
+from bench.errors import CannotMeasure
 from bench.maskbench import command as maskbench
 from tokamask.errors import TokamaskError
 
@@ -37,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         for options in chosen:
             parsed = parser.parse_args(options)
             parsed.run(parsed)
-    except (TokamaskError, maskbench.CannotMeasure) as error:
+    except (TokamaskError, CannotMeasure) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -14,7 +14,7 @@ from bench.vocabularies import NamedVocabulary
 __all__ = ["ENGINES"]
 
 # Its errors are sentences; what follows the first colon or full stop is about one schema, but for lists of keywords.
-KIND = re.compile(r'Unimplemented keys: \["[^"]*"|[^:.\n]*(?:: [a-z-]+$)?', re.MULTILINE)
+KIND = re.compile(r'Unimplemented keys: \["[^"]*"|[^:.\n]*')
 
 
 class LLGuidance(Engine):

@@ -7,7 +7,7 @@ from typing import Literal
 
 from bench.engines.engine import Engine, EngineMaker, RefusedSchema, Session, Start
 from bench.vocabularies import NamedVocabulary
-from tokamask.errors import GrammarError, TokenRejected
+from tokamask.errors import GrammarError, TokenRejected, UnsupportedFeature
 from tokamask.grammar.grammar import Grammar
 
 __all__ = ["ENGINES"]
@@ -36,7 +36,7 @@ class Tokamask(Engine):
             grammar = Grammar.from_json_schema(schema, property_order=self._property_order)
             compiled = self._compiler.compile(grammar)
         except GrammarError as error:
-            raise RefusedSchema(type(error).__name__, str(error)) from error
+            raise RefusedSchema(_kind(error), str(error)) from error
 
         def start() -> Session:
             matcher = compiled.matcher()
@@ -52,6 +52,14 @@ class Tokamask(Engine):
             return Session(partial(matcher.fill_bitmask, self._bitmask, 0), commit, lambda: matcher.is_accepting)
 
         return start
+
+
+def _kind(error: GrammarError) -> str:
+    """The class of the error; of a feature that is not supported also the keyword, which its pointer ends with."""
+    name = type(error).__name__
+    if isinstance(error, UnsupportedFeature) and error.pointer is not None:
+        return f"{name}: {error.pointer.rpartition('/')[2]}"
+    return name
 
 
 def _maker(property_order: PropertyOrder, is_cold: bool) -> EngineMaker:

@@ -1,80 +1,133 @@
-"""Coverage and times on MaskBench: tokamask beside its peers, each in a process of its own, taking turns."""
+"""Real schemas and their instances, token by token: coverage, time to first mask, one mask, one document.
+
+Results are kept while they are made: the same command goes on where it was interrupted, and shows the report at once
+when nothing is left to do.
+"""
 
 from __future__ import annotations
 
 import argparse
+import random
+import shlex
 import sys
-import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tqdm import tqdm
 
 from bench.engines import ENGINES, checked_engines
-from bench.errors import CannotMeasure
 from bench.machine import load_average, machine, package_version
 from bench.maskbench.engine_process import EngineProcess
 from bench.maskbench.files import read_files, stratified, trial
+from bench.maskbench.out_of_order import with_order_explained
 from bench.maskbench.records import Status
-from bench.maskbench.report import report
+from bench.maskbench.report import report, wrong_answers
 from bench.maskbench.results import Results, Run
-from bench.vocabularies import VOCABULARIES, load_vocabulary
+from bench.vocabularies import VOCABULARIES, NamedVocabulary, load_vocabulary
 
-__all__ = ["CannotMeasure", "add_options", "run"]
+__all__ = ["add_options", "run"]
+
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of maskbench.tar.xz")
-    parser.add_argument("--engines", default="tokamask,llguidance", help=f"some of {','.join(ENGINES)}")
-    parser.add_argument("--vocabulary", choices=sorted(VOCABULARIES), default="tekken")
-    parser.add_argument("--sample", type=int, default=600, help="number of files, a fair share of each collection")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--limit", type=float, default=20.0, help="seconds for one file; more is a time-out")
-    parser.add_argument("--results", type=Path, help="JSON lines; a run that was interrupted goes on from them")
-    parser.add_argument("--output", type=Path, help="write the tables to this file too")
-    parser.add_argument("--wrong", action="store_true", help="list every file with a wrong answer")
+    option = parser.add_argument
+    option("--data", type=Path, default=CHECKOUT.parent / "shared" / "data", metavar="DIR", help="where the files are")
+    option("--engines", default="tokamask,llguidance", metavar="NAMES", help=f"some of {','.join(ENGINES)}")
+    option("--vocabulary", choices=VOCABULARIES, default="tekken")
+    option("--sample", type=_positive, default=600, metavar="N", help="how many files, stratified (default 600)")
+    option("--seed", type=int, default=1, metavar="S", help="of the order of the files (default 1)")
+    option("--limit", type=float, default=20.0, metavar="SECONDS", help="for one file and engine (default 20)")
+    option("--output", type=Path, metavar="FILE", help="write the report there too")
+    option("--results", type=Path, metavar="FILE", help="where results are kept (default: below bench/results)")
+    option("--restart", action="store_true", help="drop the results that are there")
+    option("--wrong", action="store_true", help="list every instance that was not answered right")
 
 
-def run(options: argparse.Namespace) -> None:
-    """Measure what the results do not hold yet, then print the tables.
+def run(arguments: argparse.Namespace) -> None:
+    """Measure what has not been measured, and print the report.
 
     Raises:
-        CannotMeasure: data or a package is missing, or the results are of another run.
+        CannotMeasure: data or a package is missing, or the results that are there are of another version.
     """
-    engines = checked_engines(options.engines)
-    texts = read_files(options.data)
-    files = stratified(texts, options.seed)[: options.sample]
-    vocabulary = load_vocabulary(options.vocabulary).vocabulary
-    path = options.results or Path("bench/results") / f"maskbench-{options.vocabulary}-{options.seed}.jsonl"
-    versions = {ENGINES[engine].package: package_version(ENGINES[engine].package) for engine in engines}
-    started = time.strftime("%Y-%m-%d %H:%M")
-    load = load_average()
-    about = Run(options.vocabulary, options.seed, options.limit, machine(), versions, started, (load,))
-    results = Results(path, about)
-    processes = {engine: EngineProcess(engine, options.vocabulary, options.limit) for engine in engines}
+    engines = checked_engines(arguments.engines)
+    texts = read_files(arguments.data)
+    order = stratified(texts, arguments.seed)[: arguments.sample]
+    vocabulary = load_vocabulary(arguments.vocabulary)
+
+    path = arguments.results or _default_results(arguments)
+    if arguments.restart:
+        path.unlink(missing_ok=True)
+    results = Results(
+        path,
+        Run(
+            vocabulary=f"{vocabulary.name} ({vocabulary.vocabulary.size:,} tokens)",
+            seed=arguments.seed,
+            limit=arguments.limit,
+            machine=machine(),
+            versions={
+                engine: f"{ENGINES[engine].package} {package_version(ENGINES[engine].package)}" for engine in engines
+            },
+            began=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            load=load_average(),
+        ),
+    )
+    _measure_all(results, engines, order, texts, vocabulary, arguments)
+    command = shlex.join(["python", "-m", "bench", *(sys.argv[1:] or ["maskbench"])])
+    text = report(results, engines, order, len(texts), command)
+    print(text, end="")
+    if arguments.wrong:
+        print("\n" + wrong_answers(results, engines, order), end="")
+    if arguments.output is not None:
+        arguments.output.parent.mkdir(parents=True, exist_ok=True)
+        arguments.output.write_text(text, encoding="utf-8")
+
+
+def _measure_all(
+    results: Results,
+    engines: list[str],
+    order: list[str],
+    texts: dict[str, str],
+    vocabulary: NamedVocabulary,
+    arguments: argparse.Namespace,
+) -> None:
+    missing = [(file, [engine for engine in engines if not results.has(engine, file)]) for file in order]
+    total = sum(len(turns) for _, turns in missing)
+    if not total:
+        return
+    token_bytes = vocabulary.vocabulary.token_bytes
+
+    def spell(tokens: tuple[int, ...]) -> bytes:
+        return b"".join(token_bytes[token] or b"" for token in tokens)
+
+    processes = {engine: EngineProcess(engine, vocabulary.name, arguments.limit) for engine in engines}
     try:
-        for process in processes.values():
-            process.start()
-        for at, name in enumerate(tqdm(files, unit="file", disable=not sys.stderr.isatty())):
-            missing = [engine for engine in engines if (engine, name) not in results.records]
-            if missing:
-                given = trial(name, texts[name], vocabulary)
-                # Whoever goes first finds the caches of the processor warmer or colder: they take turns at that too.
-                turn = at % len(missing)
-                for engine in missing[turn:] + missing[:turn]:
-                    results.add(processes[engine].run(given))
+        with tqdm(total=total, unit="file", smoothing=0.05) as bar:
+            for engine, process in processes.items():  # one after the other: the first compiles what others load
+                bar.set_description_str(f"starting {engine}")
+                process.start()
+            for file, turns in missing:
+                given = trial(file, texts[file], vocabulary.vocabulary)
+                # Whoever comes first finds other data in the CPU's caches than whoever comes last.
+                random.Random(f"{arguments.seed} {file}").shuffle(turns)
+                for engine in turns:
+                    bar.set_description_str(f"{engine:<22}")
+                    record = processes[engine].run(given)
+                    if record.status is Status.VALID_REJECTED:
+                        record = with_order_explained(record, given, spell)
+                    results.add(record)
+                    bar.update()
     finally:
         for process in processes.values():
             process.stop()
-    text = report(results, engines, files)
-    print(text)
-    if options.wrong:
-        _list_wrong(results, engines, files)
-    if options.output is not None:
-        options.output.write_text(text, encoding="utf-8")
 
 
-def _list_wrong(results: Results, engines: list[str], files: list[str]) -> None:
-    for engine in engines:
-        for record in results.of(engine, files):
-            if record.status not in (Status.PASSING, Status.REFUSED):
-                print(f"{engine}: {record.file}: {record.status} {record.reason[-300:]}")
+def _default_results(arguments: argparse.Namespace) -> Path:
+    return CHECKOUT / "bench" / "results" / f"maskbench-{arguments.vocabulary}-{arguments.seed}.jsonl"
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number

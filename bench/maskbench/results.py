@@ -1,11 +1,12 @@
-"""The results of a run, in a file that grows with it: what a run is about, then one line per file and engine."""
+"""The results of a run, in a file that grows with it: JSON lines, so that an interrupted run can go on."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.errors import CannotMeasure
 from bench.maskbench.records import Record
@@ -15,11 +16,12 @@ __all__ = ["Results", "Run"]
 
 @dataclass(frozen=True)
 class Run:
-    """What the results of one file have in common.
+    """The circumstances of one call of the command; a file of results has one or more.
 
     Attributes:
-        versions: of the engines, by their names.
-        loads: the machine's load when the run began, one number for each time that it was continued.
+        limit: seconds for one file.
+        versions: of the engines measured, by name.
+        load: of the machine when the run began.
     """
 
     vocabulary: str
@@ -27,65 +29,76 @@ class Run:
     limit: float
     machine: str
     versions: dict[str, str]
-    started: str
-    loads: tuple[float | None, ...] = field(default=(), compare=False)
+    began: str
+    load: float | None
+
+    def difference(self, other: Run) -> str | None:
+        """What keeps the results of two runs from being shown together; None where nothing does."""
+        for name in ("vocabulary", "seed", "limit", "machine"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine != theirs:
+                return f"their {name} is {mine}, and now it is {theirs}"
+        for engine in self.versions.keys() & other.versions.keys():
+            if self.versions[engine] != other.versions[engine]:
+                return f"they are of {engine} {self.versions[engine]}, and now it is {other.versions[engine]}"
+        return None
 
 
 class Results:
-    """A file of results: lines are only ever added, so that an interrupted run can go on.
+    """All results of one file. Lines are only ever added.
 
     Args:
-        path: the file; made with its folder when it is not there.
-        run: what the results are about.
+        path: the file; made when it is not there.
+        run: the present run.
 
     Raises:
-        CannotMeasure: the file holds results of another run.
+        CannotMeasure: the file holds results of another machine, version, ...
     """
 
     def __init__(self, path: Path, run: Run) -> None:
         self.path = path
-        self.run = run
-        self.records: dict[tuple[str, str], Record] = {}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.stat().st_size:
+        self.runs: list[Run] = []
+        self._records: dict[tuple[str, str], Record] = {}
+        if path.exists():
             self._read()
-        else:
-            self._append({"run": asdict(run)})
+        for earlier in self.runs:
+            if difference := earlier.difference(run):
+                raise CannotMeasure(
+                    f"{path} holds other results: {difference}. Add --restart to drop them, "
+                    "or name another file with --results"
+                )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.runs.append(run)
+        self._append({"run": asdict(run)})
 
     def add(self, record: Record) -> None:
         self._append({"record": record.to_json()})
-        self.records[record.engine, record.file] = record
+        self._records[record.engine, record.file] = record
 
-    def of(self, engine: str, files: list[str]) -> list[Record]:
-        """The records of one engine on some files."""
-        return [self.records[engine, file] for file in files if (engine, file) in self.records]
+    def has(self, engine: str, file: str) -> bool:
+        return (engine, file) in self._records
 
-    def _append(self, line: dict[str, object]) -> None:
+    def of(self, engine: str, files: Sequence[str]) -> list[Record]:
+        """The records of one engine on those of some files that have been measured."""
+        return [self._records[engine, file] for file in files if (engine, file) in self._records]
+
+    def _append(self, line: dict[str, Any]) -> None:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, separators=(",", ":")) + "\n")
 
     def _read(self) -> None:
-        """Take over the records of an earlier, interrupted run of the same kind."""
-        lines = self._lines()
-        first = next(lines, {}).get("run")
-        if not isinstance(first, dict):
-            raise CannotMeasure(f"{self.path} holds no results; name another file with --results, or delete it")
-        loads = tuple(first.pop("loads", ()))
-        earlier = Run(**first, loads=loads)
-        if (earlier.vocabulary, earlier.seed, earlier.limit) != (self.run.vocabulary, self.run.seed, self.run.limit):
-            raise CannotMeasure(f"{self.path} holds results of other options; name another file with --results")
-        for line in lines:
-            record = line.get("record")
-            if isinstance(record, dict):
-                parsed = Record.from_json(record)
-                self.records[parsed.engine, parsed.file] = parsed
-
-    def _lines(self) -> Iterator[dict[str, object]]:
-        """The lines that are whole; the last one may have been cut when the run was, then it is taken off the file."""
-        text = self.path.read_bytes()
-        whole = text.rfind(b"\n") + 1
-        if whole < len(text):
+        data = self.path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):  # an interruption cut the last line
             with self.path.open("r+b") as file:
                 file.truncate(whole)
-        for line in text[:whole].splitlines():
-            yield json.loads(line)
+        try:
+            for text in data[:whole].splitlines():
+                line = json.loads(text)
+                if "run" in line:
+                    self.runs.append(Run(**line["run"]))
+                else:
+                    record = Record.from_json(line["record"])
+                    self._records[record.engine, record.file] = record
+        except (ValueError, TypeError, KeyError) as error:
+            raise CannotMeasure(f"{self.path} holds no results of this version ({error}). Add --restart") from error
