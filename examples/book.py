@@ -13,7 +13,7 @@ class Book(BaseModel):
     title: str = Field(min_length=1, max_length=60)
     author: str = Field(min_length=1, max_length=40)
     year: int = Field(ge=1400, le=2100)
-    genres: list[Literal["adventure", "comedy", "drama", "history", "poetry", "science"]] = Field(
+    keywords: list[Literal["adventure", "comedy", "drama", "history", "poetry", "science"]] = Field(
         min_length=1, max_length=3
     )
     summary: str = Field(max_length=200)

@@ -160,8 +160,8 @@ def _coverage(records: dict[str, list[Record]]) -> str:
             ]
         )
     about = (
-        "Files by the worst that happened; instances of the files that were compiled. A valid instance must be "
-        "accepted and be allowed to end; an invalid one must be refused at some token, or not be allowed to end."
+        "Files by the worst that happened, instances of the files that were compiled. A valid instance must be "
+        "accepted, and then be allowed to end; an invalid one must be refused at some token, or not be allowed to end."
     )
     return "\n\n".join(["## Coverage", about, table(header, rows)])
 
