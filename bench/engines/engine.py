@@ -67,8 +67,11 @@ class Engine(ABC):
             RefusedSchema: the engine cannot compile it.
         """
 
-    def forget(self) -> None:  # noqa: B027 (most engines keep nothing between schemas)
-        """Drop whatever earlier schemas have taught; what belongs to the vocabulary stays. Not timed."""
+    def warmed_up(self) -> None:  # noqa: B027 (most engines keep nothing between schemas)
+        """Called once, between the warm-up and the first file: what is loaded now stays, and `forget` leads here."""
+
+    def forget(self) -> None:  # noqa: B027
+        """Drop whatever schemas have taught since `warmed_up`. Not timed."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Literal
 
 from bench.engines.engine import Engine, EngineMaker, RefusedSchema, Session, Start
+from bench.engines.language_memory import LanguageMemory
 from bench.vocabularies import NamedVocabulary
 from tokamask.errors import GrammarError, TokenRejected, UnsupportedFeature
 from tokamask.grammar.grammar import Grammar
@@ -24,12 +25,19 @@ class Tokamask(Engine):
         self._vocabulary = vocabulary.vocabulary
         self._bitmask = allocate_bitmask(1, self._vocabulary.size)
         self.row = self._bitmask[0]
+        self._memory: LanguageMemory | None = None
+        self.forget()
+
+    def warmed_up(self) -> None:
+        self._memory = LanguageMemory()
         self.forget()
 
     def forget(self) -> None:
         from tokamask.masking.compiler import GrammarCompiler
 
         self._compiler = GrammarCompiler(self._vocabulary)
+        if self._memory is not None:
+            self._memory.restore()
 
     def compile(self, schema: str) -> Start:
         try:
@@ -64,7 +72,7 @@ def _kind(error: GrammarError) -> str:
 
 def _maker(property_order: PropertyOrder, is_cold: bool) -> EngineMaker:
     order = "properties in any order" if property_order == "any" else "properties in the schema's order"
-    reading = "a fresh compiler for each schema" if is_cold else "one compiler for all schemas"
+    reading = "nothing remembered of other schemas" if is_cold else "one compiler for all schemas"
     return EngineMaker(
         "tokamask",
         f"{order}, formats asserted; {reading}",
