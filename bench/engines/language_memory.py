@@ -1,10 +1,9 @@
-"""tokamask's memory of regular languages: where a process stood after its warm-up, to go back to.
+"""tokamask's memory of regular languages: what it held after the warm-up, to go back to.
 
-A compiler is not all that learns from a schema: the grammar room remembers the automata of patterns, numbers and
-enumerations for the whole process (`tokamask.grammar.language.remembered`). With that memory left alone, a file would
-find what earlier files had it build: on MaskBench that took a quarter off the median time to compile, in the reading
-that is called cold. The memory has no public handle, as no user needs one; this file reaches for it by its closures, and
-refuses to measure when they are not as it knows them.
+A compiler is not all that learns from a schema. The grammar room remembers the automata of patterns, numbers and
+enumerations for the whole process (`tokamask.grammar.language.remembered`), so a file would find what others had it
+build, in the reading that is called cold. No user needs a handle on that memory, so it has none: this file reaches it
+through closures, and refuses to measure when they are not as it knows them.
 """
 
 from __future__ import annotations
