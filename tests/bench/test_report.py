@@ -10,7 +10,8 @@ from bench.distribution import PERCENTILES, Distribution
 from bench.engines import checked_engines
 from bench.errors import CannotMeasure
 from bench.markdown import distribution_table, number
-from bench.maskbench.records import Followed, Outcome, Record, Status
+from bench.maskbench.out_of_order import with_order_explained
+from bench.maskbench.records import Followed, Instance, Outcome, Record, Status, Trial
 from bench.maskbench.report import report
 from bench.maskbench.results import Results, Run
 
@@ -73,6 +74,23 @@ def test_what_the_tables_add_up(tmp_path: Path) -> None:
     assert means("One mask, us: already seen")[0][0] == ("1", "3,000")
     # 3, 3, and a mask of 7 that refused the token.
     assert means("Mask and commit, us: all instances")[0][0] == ("3", "4,333")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_out_of_order"),
+    [
+        (b'{"b":1,"a":2}', True),
+        (b'{"a":2,"b":1}', False),  # whoever refuses it is wrong
+        (b'{"b":1,"a":"2"}', False),  # not valid in any order
+    ],
+)
+def test_only_the_order_is_an_excuse(text: bytes, is_out_of_order: bool) -> None:
+    schema = '{"properties": {"a": {"type": "integer"}, "b": {}}, "required": ["a"]}'
+    refused = Followed(4, True, Outcome.REFUSED, 0, (1,), ())
+    trial = Trial("file", schema, (Instance(4, True, tuple(text)),))
+    explained = with_order_explained(Record("engine", "file", followed=(refused,)), trial, bytes)
+    assert explained.followed[0].is_out_of_order is is_out_of_order
+    assert explained.status is (Status.OUT_OF_ORDER if is_out_of_order else Status.VALID_REJECTED)
 
 
 def test_engines_by_name() -> None:
