@@ -191,10 +191,10 @@ class Grammar:
         if offset == len(data) and recogniser.is_accepting(configuration):
             return CheckResult(True, len(text))
         # A byte inside a character: the place is the character.
-        characters = len(data[:offset].decode("utf-8", "ignore")) if isinstance(text, str) else offset
-        shown = data.decode("utf-8", "replace")
-        pointer = None if self.schema is None else pointer_at(shown, len(data[:offset].decode("utf-8", "ignore")))
-        return CheckResult(False, characters, pointer, _expected(recogniser, configuration))
+        characters = len(data[:offset].decode("utf-8", "ignore"))
+        pointer = None if self.schema is None else pointer_at(data.decode("utf-8", "replace"), characters)
+        place = characters if isinstance(text, str) else offset
+        return CheckResult(False, place, pointer, _expected(recogniser, configuration))
 
     @cached_property
     def program(self) -> Program:

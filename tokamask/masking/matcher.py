@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from tokamask.errors import MatcherTerminated, RollbackTooFar, TokenRejected, VocabularyMismatch
 from tokamask.masking import requests
-from tokamask.masking.bitmask import clear_tokens, set_tokens
+from tokamask.masking.bitmask import bitmask_words, clear_tokens, set_tokens
 
 if TYPE_CHECKING:
     from tokamask.masking.compiler import CompiledGrammar
@@ -209,7 +209,7 @@ class Matcher:
             set_tokens(row, [self._think_until])
 
     def _bind(self, bitmask: npt.NDArray[np.int32]) -> None:
-        words = (self._compiled.vocabulary.size + 31) // 32
+        words = bitmask_words(self._compiled.vocabulary.size)
         if bitmask.dtype != np.int32 or bitmask.ndim != 2 or bitmask.shape[1] != words or bitmask.strides[1] != 4:
             raise VocabularyMismatch(
                 f"a bitmask of {bitmask.dtype} {bitmask.shape} cannot hold masks of {self._compiled.vocabulary.size} "
