@@ -1,10 +1,11 @@
 """The one place for numba options, and where compiled kernels are kept.
 
-Kernels are plain functions on int32 arrays and integers: no Python objects, no allocation, no exceptions. They release
+Kernels are plain functions on flat arrays and integers: no Python objects, no allocation, no exceptions. They release
 the GIL and report trouble by return code. `jit(f)` keeps the Python function as `f.py_func`.
 
-Compiled code is cached on disk in a folder named by the hash of *all* kernel sources, because numba's own cache does
-not notice an edited callee in another file (numba issue 1833).
+Compiled code is cached on disk in a folder named by the hash of all sources of a kernel's family, because numba's own
+cache does not notice an edited callee in another file (numba issue 1833). A family is closed: its kernels call only one
+another.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,8 +32,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
-# Every file that defines a kernel; a kernel elsewhere would escape the hash.
-KERNEL_SOURCES = (
+# Every file that defines a kernel, by family; a kernel elsewhere has no cache folder and cannot be made.
+ENGINE = (
     "grammar/jit.py",
     "grammar/program.py",
     "grammar/arena.py",
@@ -46,12 +48,15 @@ KERNEL_SOURCES = (
     "masking/cost_kernels.py",
     "masking/completion_kernels.py",
 )
+INFILLING = ("grammar/jit.py", "masking/infilling_kernels.py")
+FAMILIES = (ENGINE, INFILLING)
 
 
-def kernel_cache_directory() -> Path:
+@cache
+def kernel_cache_directory(sources: tuple[str, ...] = ENGINE) -> Path:
     """Folder of the compiled kernels of exactly these sources and this numba, writable by us."""
     digest = hashlib.sha256(numba.__version__.encode())
-    for name in KERNEL_SOURCES:
+    for name in sources:
         digest.update((PACKAGE / name).read_bytes())
     name = f"kernels-{digest.hexdigest()[:16]}"
     try:
@@ -71,26 +76,34 @@ def kernel_cache_directory() -> Path:
     return folder
 
 
-_CACHE = str(kernel_cache_directory())
+# What the annotations of a kernel's arguments stand for, as they are written.
+_ARGUMENT_TYPES = {
+    "int": types.int64,
+    "float": types.float64,
+    "npt.NDArray[np.int32]": types.Array(types.int32, 1, "C"),
+    "npt.NDArray[np.float64]": types.Array(types.float64, 1, "C"),
+}
 
 
 def jit(function: Function) -> Function:
     """Compile at the first call, cached on disk; the GIL is released while the kernel runs.
 
-    The argument types are what the annotations say: `int` is int64, `Words` an int32 array. Left alone, numba would
-    compile a kernel again for every mixture of int32 and int64 that callers pass, five times the work in all.
+    The argument types are what the annotations say: `int` is int64, `float` float64, arrays are flat and contiguous.
+    Left alone, numba would compile a kernel again for every mixture of int32 and int64 that callers pass, five times
+    the work in all.
     """
+    source = Path(function.__code__.co_filename).resolve().relative_to(PACKAGE).as_posix()
+    family = next(sources for sources in reversed(FAMILIES) if source in sources)
     previous = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = _CACHE  # read when the decorator picks its cache folder, restored for everybody else
+    # Read when the decorator picks its cache folder, restored for everybody else.
+    numba.config.CACHE_DIR = str(kernel_cache_directory(family))
     try:
         kernel = numba.njit(function, cache=True, nogil=True, error_model="numpy", boundscheck=False)
     finally:
         numba.config.CACHE_DIR = previous
     if not numba.config.DISABLE_JIT:
         pinned = tuple(
-            types.int64 if annotation == "int" else types.Array(types.int32, 1, "C")
-            for name, annotation in function.__annotations__.items()
-            if name != "return"
+            _ARGUMENT_TYPES[annotation] for name, annotation in function.__annotations__.items() if name != "return"
         )
         compile_for = kernel.compile
         kernel.compile = lambda _: compile_for(pinned)
