@@ -80,8 +80,9 @@ def kernel_cache_directory(sources: tuple[str, ...] = ENGINE) -> Path:
 _ARGUMENT_TYPES = {
     "int": types.int64,
     "float": types.float64,
+    "Words": types.Array(types.int32, 1, "C"),
     "npt.NDArray[np.int32]": types.Array(types.int32, 1, "C"),
-    "npt.NDArray[np.float64]": types.Array(types.float64, 1, "C"),
+    "Reals": types.Array(types.float64, 1, "C"),
 }
 
 

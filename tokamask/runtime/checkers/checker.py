@@ -1,8 +1,8 @@
 """What a checker is: a judge of texts that decoding can ask before a text is complete.
 
-Grammars, monitors and plain Python predicates are checkers, so every sampler takes all of them. A checker's state is an
-immutable, hashable value: forks, rollbacks, particles and drafts copy references. Text is bytes, because a token may end
-inside a character.
+Grammars, monitors and plain Python predicates are checkers, so every sampler takes all of them. A checker's state is
+an immutable, hashable value: forks, rollbacks, particles and drafts copy references. Text is bytes, because a token may
+end inside a character.
 
 Laws, for every checker, state s and bytes a, b:
 
