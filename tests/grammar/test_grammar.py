@@ -76,6 +76,17 @@ def test_a_marker_before_a_grammar() -> None:
     assert grammar.check(b"\xff--x").ok
 
 
+def test_behind_a_marker_the_pointer_is_that_of_the_document() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "additionalProperties": False}
+    grammar = Grammar.from_json_schema(schema).after_marker(b"</think>")
+    thoughts = '{"b": [1, {"c": 2}]} é '
+    result = grammar.check(thoughts + '</think>{"a": "x"}')
+    assert (result.offset, result.pointer) == (len(thoughts) + 14, "#/a")
+    assert grammar.check(thoughts).pointer is None
+    twice = grammar.after_marker(b"#")
+    assert twice.check('#{"b": 1}</think>{"a": "x"}').pointer == "#/a"
+
+
 def test_equal_grammars_are_different_objects_with_one_program_each() -> None:
     one, two = Grammar.from_regex("a"), Grammar.from_regex("a")
     assert one != two

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import random
 import re
 import warnings
 from itertools import product
 from typing import Literal
 
+import interegular
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -54,6 +56,26 @@ PYTHON_PATTERNS = [
 @pytest.mark.parametrize("pattern", PYTHON_PATTERNS)
 def test_python_patterns_match_what_re_matches(pattern: str, search: bool) -> None:
     assert_like_re(pattern, search)
+
+
+COUNTED_PATTERNS = [
+    "(?:a|b)*abb", "(?:a{1,3}b){2,3}", "(?:ab?){4}|b{4,}", "[^a]{3,6}(?:ab|é)+", "(?:(?:a|bb){2}é?){2,4}",
+    ".{5}a.{2,3}", "(?=.*ab.*é).{6,9}", "(?!.*aa).{4,12}", "(?:a+b+){2,}", "(?:a|é){3}(?:b|éa)*",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", COUNTED_PATTERNS)
+def test_long_texts_are_judged_as_by_another_library(pattern: str) -> None:
+    """interegular builds automata of its own; texts too long to try all of are drawn at random."""
+    language = pattern_language(pattern, "python", search=False)
+    automaton = interegular.parse_pattern(pattern).to_fsm()
+    generator = random.Random(pattern)
+    verdicts = set()
+    for _ in range(3000):
+        text = "".join(generator.choices("abé", (5, 5, 2), k=generator.randrange(4, 11)))
+        verdicts.add(expected := automaton.accepts(text))
+        assert language.matches(text.encode()) == expected, text
+    assert verdicts == {True, False}
 
 
 ATOMS = st.sampled_from(

@@ -251,6 +251,18 @@ def test_a_batch_is_filled_as_one_by_one(tmp_path: Path) -> None:
         fill_bitmasks(matchers, together, [0, 1])
 
 
+def test_a_batch_that_cannot_be_filled_is_left_alone(tmp_path: Path) -> None:
+    one, other = Vocabulary([b"a", b"b", None], [2]), Vocabulary([b"b", b"a", None], [2])
+    grammar = Grammar.from_regex("a")
+    matchers = [GrammarCompiler(vocabulary, tmp_path).compile(grammar).matcher() for vocabulary in (one, other)]
+    bitmask = allocate_bitmask(2, 3)
+    with pytest.raises(VocabularyMismatch, match="different vocabularies"):
+        fill_bitmasks(matchers, bitmask)
+    with pytest.raises(IndexError, match="row 2 of a bitmask with 2 rows"):
+        fill_bitmasks([matchers[0], matchers[0]], bitmask, [0, 2])
+    assert (bitmask == -1).all()
+
+
 def test_forced_tokens_stop_where_a_longer_token_could_cross(tmp_path: Path) -> None:
     tokens = [b"ab", b"a", b"b", b"bc", b"abcd", b"c", b"d", None]
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tokamask.errors import CompileBudgetExceeded
 from tokamask.grammar.jit import jit
 
 THREAD_WORDS = 6
@@ -58,6 +59,10 @@ SCRATCH_FULL, WALK_FULL, FRAMES_FULL = 1, 2, 3
 FULL = -1
 # The scratch of one step may grow only this far: beyond it the grammar is hopelessly ambiguous.
 MAXIMUM_SCRATCH = 1 << 16
+# A move's key is a configuration and a byte in one int32.
+MAXIMUM_CONFIGURATIONS = 1 << 23
+MOST_BYTES = 1 << 30
+"""How large an arena becomes unless a budget says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -124,14 +129,28 @@ def _lay_out(capacities: dict[int, int], row_words: int, rows: int) -> npt.NDArr
     return arena
 
 
-def grown(arena: npt.NDArray[np.int32], row_words: int) -> npt.NDArray[np.int32] | None:
-    """A larger arena with the same contents and rows of `row_words`; None when one step's scratch is at its limit."""
+def grown(arena: npt.NDArray[np.int32], row_words: int, most_bytes: int = MOST_BYTES) -> npt.NDArray[np.int32]:
+    """A larger arena with the same contents and rows of `row_words`.
+
+    Raises:
+        CompileBudgetExceeded: it would have more than `most_bytes`, or one step has too many threads. What was under
+            way is then forgotten; everything else can still be asked.
+    """
     if arena[OVERFLOW] == SCRATCH_FULL and arena[SCRATCH_CAPACITY] >= MAXIMUM_SCRATCH:
-        return None
+        abandon(arena, row_words)
+        raise CompileBudgetExceeded("the grammar is too ambiguous: one byte leads to more threads than fit")
     rows = int(arena[ROW_CAPACITY])
     if arena[ROW_COUNT] + 2 > rows:
         rows = max(8, 2 * rows)
-    fresh = _lay_out(_grown_capacities(arena), row_words, rows)
+    capacities = _grown_capacities(arena)
+    words = sum(capacities[table.offset] * table.words for table in _TABLES) + rows * row_words
+    if 4 * words > most_bytes or capacities[CONFIGURATIONS] > MAXIMUM_CONFIGURATIONS:
+        abandon(arena, row_words)
+        raise CompileBudgetExceeded(
+            f"following this grammar takes more than arena_bytes={most_bytes}; raise Budget.arena_bytes or simplify "
+            "the grammar"
+        )
+    fresh = _lay_out(capacities, row_words, rows)
     places = {ROWS, ROW_CAPACITY, OVERFLOW}
     for table in _TABLES:
         places |= {table.offset, table.capacity}

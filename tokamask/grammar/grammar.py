@@ -28,7 +28,8 @@ class CheckResult:
         ok: it belongs.
         offset: characters (bytes for bytes) that some text of the grammar begins with; the length of the text when
             only its end comes too early.
-        pointer: for JSON Schema grammars, the JSON pointer of the value at that place; None otherwise.
+        pointer: for JSON Schema grammars, the JSON pointer of the value at that place; None otherwise, and where the
+            marker before the document is missing.
         expected: what could stand there: single characters in quotes, ranges, "end of text".
     """
 
@@ -52,6 +53,7 @@ class Grammar:
     schema: Any = None
     is_exact: bool = True
     _reports: tuple[KeywordReport, ...] = ()
+    _markers: tuple[bytes, ...] = ()
 
     @classmethod
     def from_json_schema(
@@ -171,7 +173,7 @@ class Grammar:
             fresh += "_"
         free = Terminal(until(marker), "free text")
         rules = {**self.rules.rules, fresh: Sequence((free, Reference(self.rules.start)))}
-        return Grammar(RuleSet(rules, fresh), self.schema, self.is_exact, self._reports)
+        return Grammar(RuleSet(rules, fresh), self.schema, self.is_exact, self._reports, (marker, *self._markers))
 
     def explain(self) -> list[KeywordReport]:
         """What became of each keyword of the schema; [] for other grammars."""
@@ -192,9 +194,23 @@ class Grammar:
             return CheckResult(True, len(text))
         # A byte inside a character: the place is the character.
         characters = len(data[:offset].decode("utf-8", "ignore"))
-        pointer = None if self.schema is None else pointer_at(data.decode("utf-8", "replace"), characters)
         place = characters if isinstance(text, str) else offset
+        document = self._document_start(data)
+        pointer = None
+        if self.schema is not None and document is not None and document <= offset:
+            within = len(data[document:offset].decode("utf-8", "ignore"))
+            pointer = pointer_at(data[document:].decode("utf-8", "replace"), within)
         return CheckResult(False, place, pointer, _expected(recogniser, configuration))
+
+    def _document_start(self, data: bytes) -> int | None:
+        """Where the document begins, behind its markers; None when one is missing."""
+        start = 0
+        for marker in self._markers:
+            place = data.find(marker, start)
+            if place < 0:
+                return None
+            start = place + len(marker)
+        return start
 
     @cached_property
     def program(self) -> Program:

@@ -54,7 +54,7 @@ from tokamask.grammar.program import (
     STRING,
     VALUE,
 )
-from tokamask.grammar.string_body import BACKSLASH, NORMAL, QUOTE
+from tokamask.grammar.string_body import BACKSLASH, ESCAPE_BYTES, NORMAL, QUOTE, is_escape_state
 from tokamask.grammar.threads import automaton_flags, item_value, may_add, property_value, read_byte
 
 Words = npt.NDArray[np.int32]
@@ -160,8 +160,20 @@ def _list_value(P: Words, out: Words, count: int, pc: int) -> int:
 
 
 @jit
+def _list_escape(out: Words, count: int, state: int) -> int:
+    """The bytes that can follow inside an escape."""
+    i = 0
+    while ESCAPE_BYTES[state, i] >= 0 and count != ANY_BYTE:
+        count = _list_byte(out, count, ESCAPE_BYTES[state, i])
+        i += 1
+    return count
+
+
+@jit
 def _list_key(P: Words, M: Words, pc: int, data: int, place: int, escape: int, out: Words, count: int) -> int:
     record = pc - (OBJECT_KEY - OBJECT_OPEN)
+    if is_escape_state(escape & 255):
+        return _list_escape(out, count, escape & 255)
     if escape != NORMAL or may_add(P, M, record, data):
         return ANY_BYTE
     names = P[record + OBJECT_NAMES]
@@ -188,7 +200,7 @@ def list_candidates(P: Words, M: Words, pc: int, data: int, lexeme: int, escape:
     if operation == VALUE:
         return _list_value(P, out, count, pc)
     if operation == STRING:
-        return ANY_BYTE
+        return _list_escape(out, count, escape & 255) if is_escape_state(escape & 255) else ANY_BYTE
     if operation == OBJECT_KEY:
         return _list_key(P, M, pc, data, lexeme, escape, out, count)
     if operation == END:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from tokamask.errors import CompileBudgetExceeded
-from tokamask.grammar.arena import CONFIGURATION_WORDS, CONFIGURATIONS, FULL, abandon, grown, new_arena
+from tokamask.grammar.arena import CONFIGURATION_WORDS, CONFIGURATIONS, FULL, grown, new_arena
 from tokamask.grammar.configurations import IS_ACCEPTING
 from tokamask.grammar.moves import move, start_configuration
 from tokamask.grammar.program import Program
@@ -15,7 +14,10 @@ __all__ = ["Recogniser"]
 
 
 class Recogniser:
-    """Follows texts through a program, one byte at a time. Configurations are integers; 0 is the dead one."""
+    """Follows texts through a program, one byte at a time. Configurations are integers; 0 is the dead one.
+
+    Every method may raise CompileBudgetExceeded: see `grown`.
+    """
 
     def __init__(self, program: Program) -> None:
         self._program = program
@@ -42,9 +44,5 @@ class Recogniser:
     def _call(self, kernel: Callable[..., int], *arguments: int) -> int:
         with self._lock:
             while (result := kernel(self._program.words, self._arena, *arguments)) == FULL:
-                larger = grown(self._arena, row_words=0)
-                if larger is None:
-                    abandon(self._arena, row_words=0)
-                    raise CompileBudgetExceeded("the grammar is too ambiguous: one byte leads to more threads than fit")
-                self._arena = larger
+                self._arena = grown(self._arena, row_words=0)
             return int(result)

@@ -75,6 +75,18 @@ def _table() -> np.ndarray[tuple[int, int], np.dtype[np.int8]]:
 BODY = _table()
 
 
+def _escape_bytes() -> np.ndarray[tuple[int, int], np.dtype[np.int16]]:
+    """What can follow inside an escape: for each of its states the bytes, then -1."""
+    table = np.full((LOW_3 + 1, 24), -1, dtype=np.int16)
+    for state in range(ESCAPE, LOW_3 + 1):
+        following = np.flatnonzero(BODY[state] >= 0)
+        table[state, : len(following)] = following
+    return table
+
+
+ESCAPE_BYTES = _escape_bytes()
+
+
 @jit
 def is_escape_state(state: int) -> bool:
     """Whether the body state is inside an escape (as opposed to between characters or inside raw UTF-8)."""

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from tokamask.errors import VocabularyMismatch
+
 if TYPE_CHECKING:
     from tokamask.masking.matcher import Matcher
 
@@ -43,10 +45,19 @@ def fill_bitmasks(matchers: Sequence[Matcher], bitmask: Bitmask, rows: Sequence[
     """Fill one row per matcher; `rows` says which (default: the first len(matchers)).
 
     The matchers may follow any grammars of one vocabulary.
+
+    Raises:
+        VocabularyMismatch: the bitmask has another width or type, or the matchers are of different vocabularies.
+        IndexError: no such row. Nothing is written then.
     """
     places = range(len(matchers)) if rows is None else rows
     if len(places) != len(matchers):
         raise ValueError(f"{len(matchers)} matchers but {len(places)} rows")
+    for row in places:
+        if not 0 <= row < len(bitmask):
+            raise IndexError(f"row {row} of a bitmask with {len(bitmask)} rows")
+    if len({matcher.compiled.vocabulary.fingerprint for matcher in matchers}) > 1:
+        raise VocabularyMismatch("the matchers belong to different vocabularies; fill a bitmask for each")
     for matcher, row in zip(matchers, places, strict=True):
         matcher.fill_bitmask(bitmask, row)
 

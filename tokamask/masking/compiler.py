@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tokamask.errors import CompileBudgetExceeded, VocabularyMismatch
-from tokamask.grammar.arena import FULL, VISITS, abandon, grown, new_arena
+from tokamask.grammar.arena import FULL, MOST_BYTES, VISITS, grown, new_arena
 from tokamask.grammar.grammar import Grammar
 from tokamask.grammar.program import Program
 from tokamask.masking import requests
@@ -44,7 +44,7 @@ class Budget:
     """
 
     compile_seconds: float = 30.0
-    arena_bytes: int = 1 << 30
+    arena_bytes: int = MOST_BYTES
 
 
 class GrammarCompiler:
@@ -92,6 +92,8 @@ class GrammarCompiler:
 
     def load(self, path: str | Path) -> CompiledGrammar:
         """A compiled grammar saved for this vocabulary, with what it had learned.
+
+        Damage is noticed, malice is not: load what you saved yourself.
 
         Raises:
             VocabularyMismatch: it was saved for another vocabulary, by another version, or is no such file.
@@ -207,7 +209,8 @@ class CompiledGrammar:
                 answer: int = request(self._book_address, question, a, b, c, d, e)
                 if answer != FULL:
                     return answer
-                self._grow()
+                self._arena = grown(self._arena, self._row_words, self._budget.arena_bytes)
+                self._write_book(1, self._arena)
 
     def save(self, path: str | Path) -> None:
         """Write the compiled grammar and what it has learned to one .npz file (no pickles)."""
@@ -228,19 +231,6 @@ class CompiledGrammar:
         with self._lock:
             self._arena = np.ascontiguousarray(arena)
             self._write_book(1, self._arena)
-
-    def _grow(self) -> None:
-        larger = grown(self._arena, self._row_words)
-        if larger is None or larger.nbytes > self._budget.arena_bytes:
-            abandon(self._arena, self._row_words)
-            raise CompileBudgetExceeded(
-                "the grammar is too ambiguous: one byte leads to more threads than fit"
-                if larger is None
-                else f"following this grammar takes more than arena_bytes={self._budget.arena_bytes}; raise "
-                "Budget.arena_bytes or simplify the grammar"
-            )
-        self._arena = larger
-        self._write_book(1, larger)
 
     def _write_book(self, slot: int, array: npt.NDArray[Any]) -> None:
         self._book[2 * slot] = array.ctypes.data

@@ -179,10 +179,10 @@ def successors(
 ) -> int:
     """Distinct configurations one token on whose cost is under `below`, as pairs (configuration, token) at `out`.
 
-    Returns their number; TOO_MANY when `capacity` pairs do not suffice, FULL when the arena must grow. Stops early
-    after `visits` trie nodes.
+    After room for `capacity` pairs, one more word takes the trie nodes that were visited; the walk stops when they are
+    more than `visits`. Returns the number of pairs; TOO_MANY when more than fit, FULL when the arena must grow.
     """
-    pairs = carray(pointer(out), (2 * capacity,), np.int32)
+    pairs = carray(pointer(out), (2 * capacity + 1,), np.int32)
     buffer = candidate_buffer(M)
     nodes = V[NODES]
     found = 0
@@ -190,8 +190,8 @@ def successors(
     M[M[WALK]] = nodes
     M[M[WALK] + 1] = configuration
     top = 2
-    last = M[VISITS] + visits
-    while top > 0 and M[VISITS] <= last:
+    visited = 0
+    while top > 0 and visited <= visits:
         top -= 2
         node = M[M[WALK] + top]
         current = M[M[WALK] + top + 1]
@@ -216,7 +216,7 @@ def successors(
                 continue
             if target < 0:
                 return FULL
-            M[VISITS] += 1
+            visited += 1
             mark = M[CONFIGURATIONS] + target * CONFIGURATION_WORDS + MARK
             if V[child] >> 17 and M[mark] != M[STAMP]:
                 M[mark] = M[STAMP]
@@ -233,4 +233,6 @@ def successors(
                 M[M[WALK] + top] = child
                 M[M[WALK] + top + 1] = target
                 top += 2
+    M[VISITS] += visited
+    pairs[2 * capacity] = visited
     return found

@@ -353,25 +353,63 @@ def _next_key_cost(P: Words, M: Words, K: Words, record: int, data: int) -> int:
     return _sum(1, _key_cost(P, M, K, record, data, 0, NORMAL))
 
 
+# The least cost behind the code points low..high among the 64, 4096 or 262144 that begin at `first`. `state` is where
+# their leading bytes led. Neighbours that lead to the same place cost the same, and ranges of characters make almost
+# all of them do so. (Three functions, for kernels do not recurse.)
+
+
+@jit
+def _least_in_64(P: Words, K: Words, block: int, state: int, low: int, high: int, first: int) -> int:
+    best = NEVER
+    for code_point in range(max(low, first), min(high, first + 63) + 1):
+        target = automaton_move(P, block, state, 0x80 | (code_point & 63))
+        if target >= 0:
+            best = min(best, K[state_row(P, block, target) + 1])
+    return best
+
+
+@jit
+def _least_in_4096(P: Words, K: Words, block: int, state: int, low: int, high: int, first: int) -> int:
+    best = NEVER
+    known = -1
+    for begin in range(first, first + 4096, 64):
+        target = automaton_move(P, block, state, 0x80 | (begin >> 6 & 63))
+        if target >= 0 and target != known and begin <= high and begin + 63 >= low:
+            best = min(best, _least_in_64(P, K, block, target, low, high, begin))
+            known = target if low <= begin and begin + 63 <= high else -1
+    return best
+
+
+@jit
+def _least_in_262144(P: Words, K: Words, block: int, state: int, low: int, high: int, first: int) -> int:
+    best = NEVER
+    known = -1
+    for begin in range(first, first + 262144, 4096):
+        target = automaton_move(P, block, state, 0x80 | (begin >> 12 & 63))
+        if target >= 0 and target != known and begin <= high and begin + 4095 >= low:
+            best = min(best, _least_in_4096(P, K, block, target, low, high, begin))
+            known = target if low <= begin and begin + 4095 <= high else -1
+    return best
+
+
 @jit
 def _least_escaped(P: Words, K: Words, block: int, state: int, low: int, high: int) -> int:
     """The least cost inside a string behind any code point of low..high that the automaton can read."""
     best = NEVER
-    while low <= high:
-        length = utf8_length(low)
-        if 0xD800 <= low <= 0xDFFF:
-            low = 0xE000
-            continue
-        lead = low >> (6 * (length - 1)) if length > 1 else low
-        if length > 1:
-            lead |= 0xF00 >> length & 0xFF
-        if automaton_move(P, block, state, lead) < 0:
-            low = (low | ((1 << (6 * (length - 1))) - 1)) + 1
-            continue
-        target = automaton_read(P, block, state, low)
+    for code_point in range(low, min(high, 0x7F) + 1):
+        target = automaton_move(P, block, state, code_point)
         if target >= 0:
             best = min(best, K[state_row(P, block, target) + 1])
-        low += 1
+    for lead in range(0xC2, 0xF5):
+        target = automaton_move(P, block, state, lead)
+        if target < 0:
+            continue
+        if lead < 0xE0:
+            best = min(best, _least_in_64(P, K, block, target, low, high, (lead & 0x1F) << 6))
+        elif lead < 0xF0:
+            best = min(best, _least_in_4096(P, K, block, target, low, high, (lead & 0x0F) << 12))
+        else:
+            best = min(best, _least_in_262144(P, K, block, target, low, high, (lead & 0x07) << 18))
     return best
 
 

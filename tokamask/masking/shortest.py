@@ -158,9 +158,8 @@ class Shortest:
             configuration = waiting.popleft()
             if self._compiled.call(requests.IS_ACCEPTING_AT, configuration):
                 ends.append(configuration)
-            before = self._compiled.visits
-            pairs = self._successors(configuration, ANY_COST, nodes_left)
-            nodes_left -= self._compiled.visits - before + 16  # a call is worth some nodes
+            pairs, visited = self._successors(configuration, ANY_COST, nodes_left)
+            nodes_left -= visited + 16  # a call is worth some nodes
             if nodes_left < 0 or len(came_from) > EXPLORED_CONFIGURATIONS:
                 return False
             for target, token in pairs:
@@ -195,7 +194,7 @@ class Shortest:
                 self._steps[configuration] = (0, -1)
                 continue
             costs[configuration] = self._compiled.call(requests.COST_OF, configuration)
-            ways = self._successors(configuration, costs[configuration], ANY_NUMBER)
+            ways, _ = self._successors(configuration, costs[configuration], ANY_NUMBER)
             ways.sort(key=lambda way: (self._compiled.call(requests.COST_OF, way[0]), way[1]))
             lower[configuration] = ways[: self._ways]
             waiting.extend(target for target, _ in lower[configuration])
@@ -203,15 +202,18 @@ class Shortest:
             distances = [(self._steps[target][0] + 1, token) for target, token in lower[configuration]]
             self._steps[configuration] = min(distances, default=_NOWHERE)
 
-    def _successors(self, configuration: int, below: int, nodes: int) -> list[tuple[int, int]]:
-        """Distinct (configuration, token) one token on, of a cost under `below`; incomplete beyond `nodes` nodes."""
+    def _successors(self, configuration: int, below: int, nodes: int) -> tuple[list[tuple[int, int]], int]:
+        """Distinct (configuration, token) one token on, of a cost under `below`, and the trie nodes that took.
+
+        Incomplete beyond `nodes` nodes. The count is the kernel's own, so that it depends on nothing but the question.
+        """
         capacity = 256
         while True:
-            pairs = np.empty(2 * capacity, dtype=np.int32)
+            pairs = np.empty(2 * capacity + 1, dtype=np.int32)
             found = self._compiled.call(requests.SUCCESSORS, configuration, pairs.ctypes.data, capacity, below, nodes)
             if found != TOO_MANY:
                 taken = pairs[: 2 * found].reshape(-1, 2).tolist()
-                return [(target, token) for target, token in taken]
+                return [(target, token) for target, token in taken], int(pairs[-1])
             capacity *= 4
 
 
