@@ -47,6 +47,24 @@ class ArrayShape:
 
 
 @dataclass(frozen=True)
+class ItemState:
+    """A place between the items of an array: whether the array may end here, and which items may follow.
+
+    Each item is (node, place after it). Several of them may take the same value: all are followed.
+    """
+
+    may_end: bool
+    items: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class ItemsShape:
+    """An array as an automaton over its items, from state 0. From every state some state that may end is reached."""
+
+    states: tuple[ItemState, ...]
+
+
+@dataclass(frozen=True)
 class Property:
     """One declared name. `name` is its UTF-8; `node` None means the name must not appear."""
 
@@ -56,14 +74,45 @@ class Property:
 
 
 @dataclass(frozen=True)
+class NameClass:
+    """Names that are not declared, by their UTF-8, and the node of their values."""
+
+    language: Language
+    node: int | None
+
+
+@dataclass(frozen=True)
+class Witness:
+    """Some property that is not declared has a value of `node` and a name of class `name_class`.
+
+    `name_class` is an index into the classes of the object, their number for the names in none of them. Every value of
+    `node` is one of the class's own node.
+    """
+
+    name_class: int
+    node: int
+
+
+@dataclass(frozen=True)
 class ObjectShape:
-    """Declared properties in their order, then any other name with a value of node `additional` (None: none)."""
+    """Declared properties in their order, then others: by name class, or of node `additional` (None: none).
+
+    Attributes:
+        classes: what names that are not declared may have for values. Their languages are disjoint.
+        minimum, maximum: how many properties there are (None: no limit). Required ones and witnesses fit into the
+            maximum, and the minimum can be reached.
+        witnesses: each by another property, or one for several where its value meets them.
+    """
 
     properties: tuple[Property, ...]
     additional: int | None
+    classes: tuple[NameClass, ...] = ()
+    minimum: int = 0
+    maximum: int | None = None
+    witnesses: tuple[Witness, ...] = ()
 
 
-Shape = ScalarShape | StringShape | ArrayShape | ObjectShape
+Shape = ScalarShape | StringShape | ArrayShape | ItemsShape | ObjectShape
 
 
 class PropertyOrder(Enum):
