@@ -21,11 +21,8 @@ from tokamask.grammar.arena import (
     CONFIGURATIONS,
     FRAME_CAPACITY,
     FRAME_COUNT,
-    FRAME_HASH,
     FRAME_HASH_SIZE,
     FRAME_USED,
-    FRAMES,
-    FRAMES_FULL,
     LIST_CAPACITY,
     LIST_USED,
     LISTS,
@@ -394,74 +391,3 @@ def closure(P: Words, M: Words, configuration: int) -> int:
             return 0
         M[record + CLOSURE] = closed
     return M[record + CLOSURE]
-
-
-# Frames: which declared properties an object has so far, when they may come in any order.
-# A frame is [length, required still missing, properties present, bits...], interned; its index is the thread's data.
-
-
-@jit
-def _intern_frame(M: Words) -> int:
-    """The index of the frame written at the end of the frames table."""
-    start = M[FRAME_USED]
-    at = M[FRAMES] + start
-    count = M[at] + 1
-    size = M[FRAME_HASH_SIZE] - 1
-    slot = list_hash(M, at, count) & size
-    while True:
-        frame = M[M[FRAME_HASH] + slot]
-        if frame == 0:
-            break
-        same = True
-        for i in range(count):
-            if M[M[FRAMES] + frame + i] != M[at + i]:
-                same = False
-                break
-        if same:
-            return frame
-        slot = (slot + 1) & size
-    M[M[FRAME_HASH] + slot] = start
-    M[FRAME_COUNT] += 1
-    M[FRAME_USED] = start + count
-    return start
-
-
-@jit
-def _has_room_for_frame(M: Words, length: int) -> bool:
-    """Objects of thousands of properties have frames longer than the head room of a step."""
-    if M[FRAME_USED] + length + 1 > M[FRAME_CAPACITY]:
-        M[OVERFLOW] = FRAMES_FULL
-        return False
-    return True
-
-
-@jit
-def empty_frame(M: Words, length: int, required: int) -> int:
-    if not _has_room_for_frame(M, length):
-        return 0
-    at = M[FRAMES] + M[FRAME_USED]
-    M[at] = length
-    M[at + 1] = required
-    for i in range(2, length + 1):
-        M[at + i] = 0
-    return _intern_frame(M)
-
-
-@jit
-def frame_has(M: Words, frame: int, index: int) -> bool:
-    return M[M[FRAMES] + frame + 3 + (index >> 5)] >> (index & 31) & 1 != 0
-
-
-@jit
-def frame_with(M: Words, frame: int, index: int, is_required: int) -> int:
-    """The frame after property `index` was added."""
-    if not _has_room_for_frame(M, M[M[FRAMES] + frame]):
-        return 0
-    at = M[FRAMES] + M[FRAME_USED]
-    source = M[FRAMES] + frame
-    for i in range(M[source] + 1):
-        M[at + i] = M[source + i]
-    M[at + 1] -= is_required
-    M[at + 2] += 1
-    M[at + 3 + (index >> 5)] |= np.int32(1 << (index & 31))
-    return _intern_frame(M)

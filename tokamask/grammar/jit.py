@@ -39,6 +39,7 @@ ENGINE = (
     "grammar/arena.py",
     "grammar/string_body.py",
     "grammar/name_table.py",
+    "grammar/properties.py",
     "grammar/threads.py",
     "grammar/moves.py",
     "grammar/configurations.py",

@@ -42,6 +42,11 @@ from tokamask.grammar.program import (
     AUTOMATON_ROWS,
     DEPTH_BITS,
     END,
+    ITEMS_AFTER,
+    ITEMS_NEXT,
+    ITEMS_OPEN,
+    ITEMS_STATES,
+    ITEMS_WHITESPACE,
     LEXEME,
     OBJECT_AFTER,
     OBJECT_COLON,
@@ -54,8 +59,9 @@ from tokamask.grammar.program import (
     STRING,
     VALUE,
 )
+from tokamask.grammar.properties import may_add
 from tokamask.grammar.string_body import BACKSLASH, ESCAPE_BYTES, NORMAL, QUOTE, is_escape_state
-from tokamask.grammar.threads import automaton_flags, item_value, may_add, property_value, read_byte
+from tokamask.grammar.threads import automaton_flags, item_value, property_value, read_byte
 
 Words = npt.NDArray[np.int32]
 
@@ -190,6 +196,24 @@ def _list_key(P: Words, M: Words, pc: int, data: int, place: int, escape: int, o
 
 
 @jit
+def _list_items(P: Words, pc: int, data: int, lexeme: int, out: Words, count: int) -> int:
+    record = pc - (P[pc] - ITEMS_OPEN)
+    blank = P[record + ITEMS_WHITESPACE]
+    count = list_automaton(P, out, count, blank, lexeme)
+    if automaton_flags(P, blank, lexeme) & ACCEPTING == 0:
+        return count
+    if P[pc] != ITEMS_NEXT:
+        count = _list_byte(out, count, 0x5D)
+    if P[pc] == ITEMS_AFTER:
+        return _list_byte(out, count, 0x2C)
+    at = P[record + ITEMS_STATES + data] + 1
+    while P[at] and count != ANY_BYTE:
+        count = _list_value(P, out, count, P[at])
+        at += 2
+    return count
+
+
+@jit
 def list_candidates(P: Words, M: Words, pc: int, data: int, lexeme: int, escape: int, out: Words, count: int) -> int:
     """Add to `out` a superset of the bytes that the thread can read; returns their number or ANY_BYTE."""
     if count == ANY_BYTE:
@@ -222,6 +246,8 @@ def list_candidates(P: Words, M: Words, pc: int, data: int, lexeme: int, escape:
         if operation != OBJECT_NEXT:
             count = _list_byte(out, count, 0x7D)
         return count
+    if operation >= ITEMS_OPEN:
+        return _list_items(P, pc, data, lexeme, out, count)
     record = pc - (operation - ARRAY_OPEN)
     blank = P[record + ARRAY_WHITESPACE]
     count = list_automaton(P, out, count, blank, lexeme)

@@ -15,11 +15,16 @@ Records (first word: the operation):
     VALUE n pc...                                a JSON value, dispatched on its first byte
     STRING minimum maximum automaton             inside a JSON string (automaton 0: any text of these lengths)
     ARRAY_OPEN ARRAY_AFTER ARRAY_NEXT ...        after `[`, after an item, after `,`
+    ITEMS_OPEN ITEMS_AFTER ITEMS_NEXT ...        the same places of an array that an automaton over items describes
     OBJECT_OPEN OBJECT_KEY OBJECT_COLON ...      after `{`, inside a key, after it, after `:`, after a value, after `,`
     EXITS                                        never in a configuration: names the mask of the tokens that close a
                                                  string in body state `escape` and go on in `return`
 
 Arrays and objects occupy one word per place, so that a thread's pc tells where in the record it stands.
+
+The names that an object does not declare are simply strings: where they are not all alike (name classes, counts,
+witnesses), the object has *choices*, each a STRING record for the names beside the VALUE of such a property. A key is
+then a thread of that record that returns to the place after the key.
 """
 
 from __future__ import annotations
@@ -35,6 +40,7 @@ from tokamask.errors import CompileBudgetExceeded
 from tokamask.grammar import rules
 from tokamask.grammar.json_schema.shapes import (
     ArrayShape,
+    ItemsShape,
     JsonShapes,
     ObjectShape,
     PropertyOrder,
@@ -43,11 +49,12 @@ from tokamask.grammar.json_schema.shapes import (
     StringShape,
 )
 from tokamask.grammar.language import Language
+from tokamask.grammar.other_names import Choice, choices_of, fewest_properties
 
 END, RETURN, CALL, CHOICE, LOOP, LEXEME = range(6)
-VALUE, STRING, ARRAY_OPEN, ARRAY_AFTER, ARRAY_NEXT = range(6, 11)
-OBJECT_OPEN, OBJECT_KEY, OBJECT_COLON, OBJECT_VALUE, OBJECT_AFTER, OBJECT_NEXT = range(11, 17)
-EXITS = 17
+VALUE, STRING, ARRAY_OPEN, ARRAY_AFTER, ARRAY_NEXT, ITEMS_OPEN, ITEMS_AFTER, ITEMS_NEXT = range(6, 14)
+OBJECT_OPEN, OBJECT_KEY, OBJECT_COLON, OBJECT_VALUE, OBJECT_AFTER, OBJECT_NEXT = range(14, 20)
+EXITS = 20
 LAST_EPSILON = LOOP  # operations up to this one consume no byte
 
 END_PC = 0
@@ -64,24 +71,38 @@ EXITS_PC = 2
     ARRAY_REST,
     ARRAY_PREFIX,
 ) = range(3, 10)
+# Words of an ITEMS record; of each of its states: whether the array may end, then pairs (VALUE, state after it), 0.
+ITEMS_WHITESPACE, ITEMS_STATES = 3, 4
 # Words of an OBJECT record, from its first word.
 (
     OBJECT_WHITESPACE,
     OBJECT_COUNT,
     OBJECT_ADDITIONAL,
+    OBJECT_IS_FREE,
     OBJECT_FRAME_WORDS,
     OBJECT_REQUIRED,
     OBJECT_AVAILABLE,
     OBJECT_NAMES,
     OBJECT_NEXT_REQUIRED,
+    OBJECT_CHOICES,
+    OBJECT_CHOICE_COUNT,
+    OBJECT_IS_COUNTED,
+    OBJECT_MINIMUM,
+    OBJECT_MAXIMUM,
+    OBJECT_WITNESSES,
+    OBJECT_COVERS,
     OBJECT_PROPERTIES,
-) = range(6, 15)
+) = range(6, 23)
+CHOICE_WORDS = 3  # of a choice: STRING record of the names, VALUE record, witnesses met (a bit each)
 
 # Words of an automaton block: sizes, offsets (relative to the block) and the class of each byte.
 AUTOMATON_STATES, AUTOMATON_CLASSES, AUTOMATON_ROWS, AUTOMATON_CLASS_START, AUTOMATON_CLASS_BYTES = range(5)
 AUTOMATON_CLASS_OF = 5
 ACCEPTING, LIVE = 1, 2  # flags in the first word of a state's row: may end here, may go on
 
+# Words of a frame: its length, required properties still missing, declared ones present, all of them (up to the largest
+# number that matters), witnesses still missing; then the declared ones present as bits, or the position among them.
+FRAME_LENGTH, FRAME_MISSING, FRAME_PRESENT, FRAME_TOTAL, FRAME_PENDING, FRAME_HEADER = range(6)
 NAME_WORDS = 4  # of a name table entry: start, length, common prefix with the entry before, declared index
 MAXIMUM_NAME_BYTES = 4095  # a key's place in the name table packs the depth into 12 bits
 DEPTH_BITS = 12
@@ -142,6 +163,7 @@ class _Assembler:
         self.automata_words = 0
         self.references: list[int] = []  # words that hold such an offset
         self.values: dict[tuple[int, int], int] = {}  # (id of shapes, node) -> pc
+        self.strings: dict[tuple[int, int | None, Language | None], int] = {}
         self.rule_pcs: dict[str, int] = {}
 
     def finish(self) -> npt.NDArray[np.int32]:
@@ -241,12 +263,11 @@ class _Assembler:
                 self.automaton(pc + 1, language)
                 return pc
             case StringShape(minimum, maximum, language):
-                pc = self.emit(STRING, *_bounds(minimum, maximum), 0)
-                if language is not None:
-                    self.automaton(pc + 3, language)
-                return pc
+                return self.string(minimum, maximum, language)
             case ArrayShape():
                 return self.array(shapes, shape)
+            case ItemsShape():
+                return self.items(shapes, shape)
             case ObjectShape():
                 return self.object(shapes, shape)
 
@@ -262,18 +283,36 @@ class _Assembler:
         self.automaton(pc + ARRAY_WHITESPACE, shapes.whitespace)
         return pc
 
+    def items(self, shapes: JsonShapes, shape: ItemsShape) -> int:
+        pc = self.emit(ITEMS_OPEN, ITEMS_AFTER, ITEMS_NEXT, 0, *[0] * len(shape.states))
+        self.automaton(pc + ITEMS_WHITESPACE, shapes.whitespace)
+        for number, state in enumerate(shape.states):
+            self.words[pc + ITEMS_STATES + number] = len(self.words)
+            self.words.append(int(state.may_end))
+            for node, target in state.items:
+                self.words += (self.values[id(shapes), node], target)
+            self.words.append(0)
+        return pc
+
     def object(self, shapes: JsonShapes, shape: ObjectShape) -> int:
         count = len(shape.properties)
         values = [0 if p.node is None else self.values[id(shapes), p.node] for p in shape.properties]
-        additional = 0 if shape.additional is None else self.values[id(shapes), shape.additional]
-        frame_words = (count + 31) // 32 + 2 if shapes.property_order is PropertyOrder.ANY else 0
+        is_free = shapes.property_order is PropertyOrder.ANY
+        is_counted = shape.minimum > 0 or shape.maximum is not None or bool(shape.witnesses)
+        choices = choices_of(shape) if shape.classes or is_counted else ()
+        additional = 0 if shape.additional is None or choices else self.values[id(shapes), shape.additional]
         required = sum(p.required for p in shape.properties)
-        if frame_words:
+        frame_words = 0
+        if is_free or is_counted:  # properties as bits, or the position among them
+            frame_words = FRAME_HEADER - 1 + ((count + 31) // 32 if is_free else 1)
+        if is_free:
             available = sum(value != 0 for value in values)
         else:  # one past the last property that may appear
             available = max((i + 1 for i, value in enumerate(values) if value), default=0)
+        minimum, maximum = _bounds(shape.minimum, shape.maximum)
         places = (OBJECT_OPEN, OBJECT_KEY, OBJECT_COLON, OBJECT_VALUE, OBJECT_AFTER, OBJECT_NEXT)
-        pc = self.emit(*places, 0, count, additional, frame_words, required, available, 0, 0)
+        settled = (0, count, additional, int(is_free), frame_words, required, available, 0, 0)
+        pc = self.emit(*places, *settled, 0, len(choices), int(is_counted), minimum, maximum, len(shape.witnesses), 0)
         self.automaton(pc + OBJECT_WHITESPACE, shapes.whitespace)
         for p, value in zip(shape.properties, values, strict=True):
             self.words.extend((value, int(p.required)))
@@ -285,6 +324,28 @@ class _Assembler:
             column.append(following)
         self.words.extend(reversed(column))
         self.words[pc + OBJECT_NAMES] = self.names([p.name for p in shape.properties])
+        if choices:
+            self.choices(shapes, pc, choices, len(shape.witnesses))
+        return pc
+
+    def choices(self, shapes: JsonShapes, pc: int, choices: Sequence[Choice], witnesses: int) -> None:
+        strings = [self.string(0, None, choice.names) for choice in choices]
+        self.words[pc + OBJECT_CHOICES] = len(self.words)
+        for string, choice in zip(strings, choices, strict=True):
+            self.words += (string, self.values[id(shapes), choice.node], choice.meets)
+        # For each set of witnesses still missing: how many properties they take, then room for the costs of as many.
+        self.words[pc + OBJECT_COVERS] = len(self.words)
+        for fewest in fewest_properties(choices, witnesses):
+            self.words += (fewest, *[0] * (witnesses + 1))
+
+    def string(self, minimum: int, maximum: int | None, language: Language | None) -> int:
+        """Strings that are alike share a record, and with it everything that is learned about it."""
+        key = (minimum, maximum, language)
+        pc = self.strings.get(key)
+        if pc is None:
+            pc = self.strings[key] = self.emit(STRING, *_bounds(minimum, maximum), 0)
+            if language is not None:
+                self.automaton(pc + 3, language)
         return pc
 
     def names(self, names: Sequence[bytes]) -> int:
@@ -323,8 +384,10 @@ def _children(shape: Shape) -> list[int]:
     match shape:
         case ArrayShape(prefix, rest):
             return [*prefix, *([] if rest is None else [rest])]
-        case ObjectShape(properties, additional):
-            nodes = [p.node for p in properties if p.node is not None]
-            return nodes if additional is None else [*nodes, additional]
+        case ItemsShape(states):
+            return [node for state in states for node, _ in state.items]
+        case ObjectShape():
+            values = [p.node for p in shape.properties] + [names.node for names in shape.classes] + [shape.additional]
+            return [node for node in values if node is not None] + [witness.node for witness in shape.witnesses]
         case _:
             return []

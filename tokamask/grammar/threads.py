@@ -10,8 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tokamask.grammar.arena import FRAMES
-from tokamask.grammar.configurations import empty_frame, frame_has, frame_with, intern_single, push, push_threads
+from tokamask.grammar.configurations import intern_single, push, push_threads
 from tokamask.grammar.jit import jit
 from tokamask.grammar.name_table import (
     OFF,
@@ -36,26 +35,39 @@ from tokamask.grammar.program import (
     AUTOMATON_CLASS_OF,
     AUTOMATON_CLASSES,
     AUTOMATON_ROWS,
+    CHOICE_WORDS,
     DEPTH_BITS,
+    ITEMS_AFTER,
+    ITEMS_NEXT,
+    ITEMS_OPEN,
+    ITEMS_STATES,
+    ITEMS_WHITESPACE,
     LEXEME,
     LIVE,
     OBJECT_ADDITIONAL,
     OBJECT_AFTER,
-    OBJECT_AVAILABLE,
+    OBJECT_CHOICE_COUNT,
+    OBJECT_CHOICES,
     OBJECT_COLON,
     OBJECT_COUNT,
-    OBJECT_FRAME_WORDS,
     OBJECT_KEY,
     OBJECT_NAMES,
     OBJECT_NEXT,
-    OBJECT_NEXT_REQUIRED,
     OBJECT_OPEN,
     OBJECT_PROPERTIES,
-    OBJECT_REQUIRED,
     OBJECT_VALUE,
     OBJECT_WHITESPACE,
     STRING,
     VALUE,
+)
+from tokamask.grammar.properties import (
+    data_after_name,
+    may_add,
+    may_choose,
+    may_close,
+    may_continue,
+    may_declare,
+    start_data,
 )
 from tokamask.grammar.string_body import (
     BACKSLASH,
@@ -186,67 +198,7 @@ def _string(P: Words, M: Words, pc: int, data: int, lexeme: int, packed: int, re
     push(M, pc, data, lexeme, target, ret)
 
 
-# Objects. `data` is a position (schema order: the first declared property that may still come; one past their number
-# once a further property has come) or a frame (any order).
-
-
-@jit
-def start_data(P: Words, M: Words, pc: int) -> int:
-    """The data of an object with no property yet; `pc` is its OBJECT_OPEN place."""
-    if P[pc + OBJECT_FRAME_WORDS]:
-        return empty_frame(M, P[pc + OBJECT_FRAME_WORDS], P[pc + OBJECT_REQUIRED])
-    return 0
-
-
-@jit
-def _next_required(P: Words, record: int, data: int) -> int:
-    return P[P[record + OBJECT_NEXT_REQUIRED] + data]
-
-
-@jit
-def may_close(P: Words, M: Words, record: int, data: int) -> bool:
-    if P[record + OBJECT_FRAME_WORDS]:
-        return M[M[FRAMES] + data + 1] == 0
-    return _next_required(P, record, data) == P[record + OBJECT_COUNT]
-
-
-@jit
-def may_add(P: Words, M: Words, record: int, data: int) -> bool:
-    """Whether a property that is not declared may come now."""
-    if P[record + OBJECT_ADDITIONAL] == 0:
-        return False
-    return P[record + OBJECT_FRAME_WORDS] != 0 or may_close(P, M, record, data)
-
-
-@jit
-def may_declare(P: Words, M: Words, record: int, data: int, index: int) -> bool:
-    """Whether declared property `index` may come now."""
-    if P[record + OBJECT_PROPERTIES + 2 * index] == 0:
-        return False
-    if P[record + OBJECT_FRAME_WORDS]:
-        return not frame_has(M, data, index)
-    return data <= index <= _next_required(P, record, data)
-
-
-@jit
-def may_continue(P: Words, M: Words, record: int, data: int) -> bool:
-    """Whether any property may come now."""
-    if may_add(P, M, record, data):
-        return True
-    if P[record + OBJECT_FRAME_WORDS]:
-        return M[M[FRAMES] + data + 2] < P[record + OBJECT_AVAILABLE]
-    return data < P[record + OBJECT_AVAILABLE]
-
-
-@jit
-def data_after_name(P: Words, M: Words, record: int, data: int, index: int) -> int:
-    """The data once the name of property `index` (their number: an undeclared one) is complete."""
-    count = P[record + OBJECT_COUNT]
-    if P[record + OBJECT_FRAME_WORDS]:
-        if index == count:
-            return data
-        return frame_with(M, data, index, P[record + OBJECT_PROPERTIES + 2 * index + 1])
-    return index + 1
+# Objects: see `properties` for what their `data` is.
 
 
 @jit
@@ -394,10 +346,27 @@ def enter_value(P: Words, M: Words, pc: int, ret: int, byte: int) -> None:
 
 @jit
 def property_value(P: Words, record: int, index: int) -> int:
-    """The VALUE record of a property (its declared index, or their number for an undeclared one)."""
-    if index == P[record + OBJECT_COUNT]:
-        return P[record + OBJECT_ADDITIONAL]
-    return P[record + OBJECT_PROPERTIES + 2 * index]
+    """The VALUE record of a property: its declared index, or their number and the choice (0 without choices)."""
+    other = index - P[record + OBJECT_COUNT]
+    if other < 0:
+        return P[record + OBJECT_PROPERTIES + 2 * index]
+    if P[record + OBJECT_CHOICE_COUNT]:
+        return P[P[record + OBJECT_CHOICES] + CHOICE_WORDS * other + 1]
+    return P[record + OBJECT_ADDITIONAL]
+
+
+@jit
+def _open_key(P: Words, M: Words, record: int, data: int, ret: int) -> None:
+    """Behind the quote that begins a key."""
+    choices = P[record + OBJECT_CHOICE_COUNT]
+    if choices == 0 or name_is_live(P, M, record, data, 0):
+        push(M, record + (OBJECT_KEY - OBJECT_OPEN), data, 0, NORMAL, ret)
+    colon = record + (OBJECT_COLON - OBJECT_OPEN)
+    for choice in range(choices):
+        if may_choose(P, M, record, data, choice):
+            index = P[record + OBJECT_COUNT] + choice
+            back = intern_single(P, M, colon, data_after_name(P, M, record, data, index), 0, index, ret)
+            push(M, P[P[record + OBJECT_CHOICES] + CHOICE_WORDS * choice], 0, 0, NORMAL, back)
 
 
 @jit
@@ -423,7 +392,7 @@ def _object(P: Words, M: Words, pc: int, data: int, lexeme: int, index: int, ret
     elif byte == QUOTE:
         # A comma is read only where a property may follow.
         if operation == OBJECT_NEXT or (operation == OBJECT_OPEN and may_continue(P, M, record, data)):
-            push(M, record + (OBJECT_KEY - OBJECT_OPEN), data, 0, NORMAL, ret)
+            _open_key(P, M, record, data, ret)
     elif byte == 0x2C:
         if operation == OBJECT_AFTER and may_continue(P, M, record, data):
             push(M, record + (OBJECT_NEXT - OBJECT_OPEN), data, 0, 0, ret)
@@ -472,6 +441,37 @@ def _array(P: Words, M: Words, pc: int, data: int, lexeme: int, ret: int, byte: 
         enter_value(P, M, value, intern_single(P, M, after, counted, 0, 0, ret), byte)
 
 
+# Arrays by an automaton over their items. `data` is its state.
+
+
+@jit
+def _items(P: Words, M: Words, pc: int, data: int, lexeme: int, ret: int, byte: int) -> None:
+    operation = P[pc]
+    record = pc - (operation - ITEMS_OPEN)
+    blank = P[record + ITEMS_WHITESPACE]
+    state = automaton_move(P, blank, lexeme, byte)
+    if state >= 0:
+        push(M, pc, data, state, 0, ret)
+        return
+    if automaton_flags(P, blank, lexeme) & ACCEPTING == 0:
+        return
+    at = P[record + ITEMS_STATES + data]
+    if byte == 0x5D and operation != ITEMS_NEXT:
+        if P[at]:
+            push_threads(M, ret)
+        return
+    if operation == ITEMS_AFTER:
+        if byte == 0x2C and P[at + 1]:
+            push(M, record + (ITEMS_NEXT - ITEMS_OPEN), data, 0, 0, ret)
+        return
+    after = record + (ITEMS_AFTER - ITEMS_OPEN)
+    at += 1
+    while P[at]:
+        if value_starts(P, P[at], byte):
+            enter_value(P, M, P[at], intern_single(P, M, after, P[at + 1], 0, 0, ret), byte)
+        at += 2
+
+
 @jit
 def read_byte(P: Words, M: Words, pc: int, data: int, lexeme: int, escape: int, ret: int, byte: int) -> None:
     """Push what thread (pc, data, lexeme, escape, ret) becomes after `byte`."""
@@ -482,6 +482,8 @@ def read_byte(P: Words, M: Words, pc: int, data: int, lexeme: int, escape: int, 
         _key(P, M, pc, data, lexeme, escape, ret, byte)
     elif operation >= OBJECT_OPEN:
         _object(P, M, pc, data, lexeme, escape, ret, byte)
+    elif operation >= ITEMS_OPEN:
+        _items(P, M, pc, data, lexeme, ret, byte)
     elif operation >= ARRAY_OPEN:
         _array(P, M, pc, data, lexeme, ret, byte)
     elif operation == LEXEME:

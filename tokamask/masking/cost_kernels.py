@@ -17,7 +17,6 @@ import numpy.typing as npt
 from tokamask.grammar.arena import (
     CONFIGURATION_WORDS,
     CONFIGURATIONS,
-    FRAMES,
     FULL,
     LISTS,
     OVERFLOW,
@@ -27,7 +26,7 @@ from tokamask.grammar.arena import (
     WALK_CAPACITY,
     WALK_FULL,
 )
-from tokamask.grammar.configurations import COST, LIST_LENGTH, LIST_START, frame_has
+from tokamask.grammar.configurations import COST, LIST_LENGTH, LIST_START
 from tokamask.grammar.jit import jit
 from tokamask.grammar.name_table import OFF, code_point_at, complete_name, declared_index, name_byte, next_candidate
 from tokamask.grammar.program import (
@@ -45,27 +44,46 @@ from tokamask.grammar.program import (
     AUTOMATON_STATES,
     CALL,
     CHOICE,
+    CHOICE_WORDS,
     DEPTH_BITS,
     END,
+    FRAME_MISSING,
+    FRAME_PENDING,
+    FRAME_TOTAL,
+    ITEMS_AFTER,
+    ITEMS_NEXT,
+    ITEMS_OPEN,
+    ITEMS_STATES,
+    ITEMS_WHITESPACE,
     LEXEME,
     LOOP,
     NAME_WORDS,
     OBJECT_AFTER,
+    OBJECT_CHOICE_COUNT,
+    OBJECT_CHOICES,
     OBJECT_COLON,
     OBJECT_COUNT,
+    OBJECT_COVERS,
     OBJECT_FRAME_WORDS,
+    OBJECT_IS_COUNTED,
+    OBJECT_IS_FREE,
     OBJECT_KEY,
+    OBJECT_MAXIMUM,
+    OBJECT_MINIMUM,
     OBJECT_NAMES,
     OBJECT_NEXT,
     OBJECT_NEXT_REQUIRED,
     OBJECT_OPEN,
     OBJECT_PROPERTIES,
+    OBJECT_REQUIRED,
     OBJECT_VALUE,
     OBJECT_WHITESPACE,
+    OBJECT_WITNESSES,
     RETURN,
     STRING,
     VALUE,
 )
+from tokamask.grammar.properties import frame_has, frame_word, may_add, may_choose, may_declare, position
 from tokamask.grammar.string_body import (
     BODY_STATES,
     COMPLETE,
@@ -79,11 +97,12 @@ from tokamask.grammar.string_body import (
     is_escape_state,
     utf8_length,
 )
-from tokamask.grammar.threads import automaton_move, automaton_read, item_value, may_add, may_declare, property_value
+from tokamask.grammar.threads import automaton_move, automaton_read, item_value, property_value
 
 Words = npt.NDArray[np.int32]
 
 NEVER = 1 << 28
+NO_DATA = -1  # of an object: no property is there yet
 MISSING_BYTE = 1 << 16  # the cost of a byte that no token spells alone
 
 
@@ -180,7 +199,7 @@ def _name_cost(P: Words, K: Words, names: int, entry: int, depth: int) -> int:
 
 
 @jit
-def _analyse_object(P: Words, K: Words, pc: int) -> int:
+def _analyse_object(P: Words, M: Words, K: Words, pc: int) -> int:
     """Cost of an object after its `{`; for schema order also K[next required + p], from after a value at position p."""
     count = P[pc + OBJECT_COUNT]
     names = P[pc + OBJECT_NAMES]
@@ -195,9 +214,109 @@ def _analyse_object(P: Words, K: Words, pc: int) -> int:
     for index in range(count - 1, -1, -1):
         at = pc + OBJECT_PROPERTIES + 2 * index
         if P[at + 1]:
-            total = _sum(total, _sum(1 + K[at], K[P[at]]))
+            total = _sum(total, _property_cost(P, K, at))
         K[column + index] = total
+    _analyse_choices(P, K, pc)
+    if P[pc + OBJECT_IS_COUNTED]:
+        pending = (1 << P[pc + OBJECT_WITNESSES]) - 1
+        total = _sum(total, _counted_cost(P, M, K, pc, NO_DATA, -1, 0, P[pc + OBJECT_REQUIRED], pending))
     return total if total == 1 or total == NEVER else total - 1
+
+
+@jit
+def _analyse_choices(P: Words, K: Words, pc: int) -> None:
+    """K[choice]: its name, as for declared ones; K[cover + 1 + n]: n properties that provide a set of witnesses."""
+    choices = P[pc + OBJECT_CHOICES]
+    end = choices + CHOICE_WORDS * P[pc + OBJECT_CHOICE_COUNT]
+    for at in range(choices, end, CHOICE_WORDS):
+        K[at] = _sum(2, K[P[at]])
+    if choices == 0:
+        return
+    witnesses = P[pc + OBJECT_WITNESSES]
+    covers = P[pc + OBJECT_COVERS]
+    K[covers + 1] = 0
+    for pending in range(1, 1 << witnesses):
+        for number in range(1, witnesses + 1):
+            best = NEVER
+            for at in range(choices, end, CHOICE_WORDS):
+                if P[at + 2] & pending:
+                    left = covers + (pending & ~P[at + 2]) * (witnesses + 2)
+                    best = min(best, _sum(_property_cost(P, K, at), K[left + number]))
+            K[covers + pending * (witnesses + 2) + 1 + number] = best
+
+
+@jit
+def _property_cost(P: Words, K: Words, at: int) -> int:
+    """A comma, the name and the value of the declared property written at `at`."""
+    return _sum(1 + K[at], K[P[at]])
+
+
+@jit
+def _choice_cost(P: Words, K: Words, at: int) -> int:
+    """A comma, the cheapest name and value of the choice written at `at`."""
+    return _sum(1 + K[at], K[P[at + 1]])
+
+
+@jit
+def _is_present(P: Words, M: Words, record: int, data: int, index: int) -> bool:
+    """Whether declared property `index` is there or, where they come in order, can come no more."""
+    if data == NO_DATA:
+        return False
+    if P[record + OBJECT_IS_FREE]:
+        return frame_has(M, data, index)
+    return index < position(P, M, record, data)
+
+
+@jit
+def _filling_cost(P: Words, M: Words, K: Words, record: int, data: int, adding: int, wanted: int) -> int:
+    """The cheapest `wanted` properties that are not required, `adding` excepted."""
+    other = NEVER
+    for choice in range(P[record + OBJECT_CHOICE_COUNT]):
+        other = min(other, _choice_cost(P, K, P[record + OBJECT_CHOICES] + CHOICE_WORDS * choice))
+    total = 0
+    cost = -1
+    last = -1
+    for taken in range(wanted):
+        # The next one in the order of (cost, index).
+        best = other
+        found = -1
+        for index in range(P[record + OBJECT_COUNT]):
+            at = record + OBJECT_PROPERTIES + 2 * index
+            if P[at] == 0 or P[at + 1] or _is_present(P, M, record, data, index):
+                continue
+            if index == adding or (P[record + OBJECT_IS_FREE] == 0 and index < adding):
+                continue
+            each = _property_cost(P, K, at)
+            if each < best and (each > cost or (each == cost and index > last)):
+                best = each
+                found = index
+        if found < 0:
+            return NEVER if other == NEVER else min(NEVER, total + (wanted - taken) * other)
+        total = _sum(total, best)
+        cost = best
+        last = found
+    return total
+
+
+@jit
+def _counted_cost(
+    P: Words, M: Words, K: Words, record: int, data: int, adding: int, total: int, missing: int, pending: int
+) -> int:
+    """Witnesses and further properties up to the minimum, with `total` present and `missing` required ones to come."""
+    witnesses = P[record + OBJECT_WITNESSES]
+    covers = P[record + OBJECT_COVERS] + pending * (witnesses + 2) + 1
+    most = witnesses
+    if P[record + OBJECT_MAXIMUM] >= 0:
+        most = min(most, P[record + OBJECT_MAXIMUM] - total - missing)
+    best = NEVER
+    for number in range(most + 1):
+        cover = 0
+        if witnesses:
+            cover = K[covers + number]
+        if cover < best:
+            wanted = P[record + OBJECT_MINIMUM] - total - missing - number
+            best = min(best, _sum(cover, _filling_cost(P, M, K, record, data, adding, wanted)))
+    return best
 
 
 @jit
@@ -234,10 +353,41 @@ def _analyse_record(P: Words, K: Words, pc: int) -> int:
         _analyse_automaton(P, K, P[pc + ARRAY_WHITESPACE])
         total = _items_cost(P, K, pc, 0)
         return total if P[pc + ARRAY_MINIMUM] == 0 or total == NEVER else total - 1
+    if operation == ITEMS_OPEN:
+        _analyse_automaton(P, K, P[pc + ITEMS_WHITESPACE])
+        return _analyse_items(P, K, pc)
     if operation == OBJECT_OPEN:
         _analyse_automaton(P, K, P[pc + OBJECT_WHITESPACE])
-        return _analyse_object(P, K, pc)
+        # There is no arena yet; without data nobody looks into it.
+        return _analyse_object(P, P, K, pc)
     return NEVER
+
+
+@jit
+def _items_begun(P: Words, K: Words, record: int, state: int, operation: int) -> int:
+    """From where an item may come, or must (ITEMS_NEXT), to the end of an array that an automaton describes."""
+    best = 1 if operation == ITEMS_OPEN and P[state] else NEVER
+    at = state + 1
+    while P[at]:
+        best = min(best, _sum(K[P[at]], K[P[record + ITEMS_STATES + P[at + 1]]]))
+        at += 2
+    return best
+
+
+@jit
+def _analyse_items(P: Words, K: Words, pc: int) -> int:
+    """K[state]: from after an item to the end of the array."""
+    changed = True
+    while changed:
+        changed = False
+        # The states' addresses end where the first state begins.
+        for at in range(pc + ITEMS_STATES, P[pc + ITEMS_STATES]):
+            state = P[at]
+            best = 1 if P[state] else _sum(1, _items_begun(P, K, pc, state, ITEMS_NEXT))
+            if best < K[state]:
+                K[state] = best
+                changed = True
+    return _items_begun(P, K, pc, P[pc + ITEMS_STATES], ITEMS_OPEN)
 
 
 @jit
@@ -273,31 +423,37 @@ def _blank_cost(P: Words, K: Words, block: int, state: int) -> int:
 
 
 @jit
-def _after_value(P: Words, M: Words, K: Words, record: int, data: int) -> int:
-    """Cost of an object from after a value."""
+def _object_rest(P: Words, M: Words, K: Words, record: int, data: int, adding: int, meets: int) -> int:
+    """Cost of an object from after a value.
+
+    `adding` is a property that counts as present though `data` does not say so yet: declared, or their number for
+    another one, which provides the witnesses `meets`; -1 for none.
+    """
+    count = P[record + OBJECT_COUNT]
     if P[record + OBJECT_FRAME_WORDS] == 0:
-        return K[P[record + OBJECT_NEXT_REQUIRED] + data]
+        return K[P[record + OBJECT_NEXT_REQUIRED] + (data if adding < 0 else min(adding, count) + 1)]
     total = 1
-    if M[M[FRAMES] + data + 1] > 0:
-        for index in range(P[record + OBJECT_COUNT]):
+    missing = frame_word(M, data, FRAME_MISSING)
+    if missing > 0:
+        for index in range(count):
             at = record + OBJECT_PROPERTIES + 2 * index
-            if P[at + 1] and not frame_has(M, data, index):
-                total = _sum(total, _sum(1 + K[at], K[P[at]]))
+            if P[at + 1] and index != adding and not _is_present(P, M, record, data, index):
+                total = _sum(total, _property_cost(P, K, at))
+    if P[record + OBJECT_IS_COUNTED]:
+        present = frame_word(M, data, FRAME_TOTAL)
+        if adding >= 0:
+            present += 1
+            if adding < count:
+                missing -= P[record + OBJECT_PROPERTIES + 2 * adding + 1]
+        pending = frame_word(M, data, FRAME_PENDING) & ~meets
+        total = _sum(total, _counted_cost(P, M, K, record, data, adding, present, missing, pending))
     return total
 
 
 @jit
 def _rest_after_name(P: Words, M: Words, K: Words, record: int, data: int, index: int) -> int:
-    """Cost of the value of declared property `index` and what the object needs after it, while at `data`."""
-    value = K[property_value(P, record, index)]
-    count = P[record + OBJECT_COUNT]
-    if P[record + OBJECT_FRAME_WORDS] == 0:
-        return _sum(value, K[P[record + OBJECT_NEXT_REQUIRED] + index + 1])
-    total = _after_value(P, M, K, record, data)
-    if index < count and P[record + OBJECT_PROPERTIES + 2 * index + 1]:
-        at = record + OBJECT_PROPERTIES + 2 * index
-        total -= _sum(1 + K[at], K[P[at]])
-    return _sum(value, total)
+    """Cost of the value of property `index` and what the object needs after it, while at `data`."""
+    return _sum(K[property_value(P, record, index)], _object_rest(P, M, K, record, data, index, 0))
 
 
 @jit
@@ -350,7 +506,13 @@ def _tail_cost(P: Words, K: Words, names: int, entry: int, depth: int, tail: int
 @jit
 def _next_key_cost(P: Words, M: Words, K: Words, record: int, data: int) -> int:
     """From where a key must come (after a comma) to the end of the object."""
-    return _sum(1, _key_cost(P, M, K, record, data, 0, NORMAL))
+    best = _sum(1, _key_cost(P, M, K, record, data, 0, NORMAL))
+    for choice in range(P[record + OBJECT_CHOICE_COUNT]):
+        if may_choose(P, M, record, data, choice):
+            at = P[record + OBJECT_CHOICES] + CHOICE_WORDS * choice
+            rest = _object_rest(P, M, K, record, data, P[record + OBJECT_COUNT], P[at + 2])
+            best = min(best, _sum(_choice_cost(P, K, at) - 1, rest))
+    return best
 
 
 # The least cost behind the code points low..high among the 64, 4096 or 262144 that begin at `first`. `state` is where
@@ -461,14 +623,19 @@ def thread_cost(P: Words, M: Words, K: Words, pc: int, data: int, lexeme: int, e
         record = pc - (operation - OBJECT_OPEN)
         blank = _blank_cost(P, K, P[record + OBJECT_WHITESPACE], lexeme)
         if operation == OBJECT_COLON or operation == OBJECT_VALUE:
-            rest = _sum(K[property_value(P, record, escape)], _after_value(P, M, K, record, data))
+            rest = _sum(K[property_value(P, record, escape)], _object_rest(P, M, K, record, data, -1, 0))
             return _sum(blank, _sum(rest, 1 if operation == OBJECT_COLON else 0))
         if operation == OBJECT_AFTER:
-            return _sum(blank, _after_value(P, M, K, record, data))
+            return _sum(blank, _object_rest(P, M, K, record, data, -1, 0))
         if operation == OBJECT_NEXT:
             return _sum(blank, _next_key_cost(P, M, K, record, data))
-        total = _after_value(P, M, K, record, data)
+        total = _object_rest(P, M, K, record, data, -1, 0)
         return _sum(blank, total if total == 1 else total - 1)
+    if operation >= ITEMS_OPEN:
+        record = pc - (operation - ITEMS_OPEN)
+        state = P[record + ITEMS_STATES + data]
+        blank = _blank_cost(P, K, P[record + ITEMS_WHITESPACE], lexeme)
+        return _sum(blank, K[state] if operation == ITEMS_AFTER else _items_begun(P, K, record, state, operation))
     record = pc - (operation - ARRAY_OPEN)
     blank = _blank_cost(P, K, P[record + ARRAY_WHITESPACE], lexeme)
     if operation == ARRAY_AFTER:

@@ -6,8 +6,9 @@ another thread. A missing one is found by walking the token trie with the thread
 
 - inside a plain string, the tokens that stay inside are a precomputed row, and only what the closing ones lead to is
   walked (see `pieces`), once for all strings that return to the same configuration;
-- inside a lexeme or a patterned string the walk carries the automaton's state alone, and configurations come in only
-  where the lexeme may end.
+- inside a lexeme or a patterned string the walk carries the automaton's state alone; configurations come in only where
+  the lexeme may end, and for a string its closing tokens are walked apart: those that stay inside are then found once
+  for all places that it may return to.
 
 Operations of a thread, at M[OPERATIONS] + offset: rows, tokens, link (thread or 0), then the rows, then the tokens.
 Row r >= 0 begins at V[r]; row r < 0 is number -1 - r of the arena.
@@ -59,8 +60,9 @@ from tokamask.grammar.program import (
     STRING,
 )
 from tokamask.grammar.program import EXITS as EXITS_OPERATION
+from tokamask.grammar.properties import data_after_name, may_add
 from tokamask.grammar.string_body import BACKSLASH, BODY, NORMAL, QUOTE, is_escape_state
-from tokamask.grammar.threads import automaton_flags, automaton_move, data_after_name, may_add
+from tokamask.grammar.threads import automaton_flags, automaton_move
 from tokamask.masking.pieces import (
     BODY_ROWS,
     EXIT_FIRST_GROUP,
@@ -88,6 +90,8 @@ Words = npt.NDArray[np.int32]
 # Found tokens beyond this many are gathered in a row instead of a list.
 LONGEST_LIST = 2048
 NO_ROW = -1
+# Of a name or a pattern after the text of a group: that contains an escape, and must be read byte by byte.
+UNSETTLED = -2
 
 
 @jit
@@ -253,12 +257,9 @@ def _walk_lexeme(P: Words, M: Words, V: Words, pc: int, data: int, state: int, r
 
 
 @jit
-def _walk_string(P: Words, M: Words, V: Words, pc: int, lexeme: int, state: int, ret: int) -> int:
-    """The walk of a STRING thread with an automaton, outside of escapes."""
+def _walk_string(P: Words, M: Words, V: Words, pc: int, lexeme: int, state: int) -> int:
+    """The walk of a STRING thread with an automaton, outside of escapes, that returns nowhere: what stays inside."""
     block = P[pc + 3]
-    after = closure(P, M, ret)
-    if M[OVERFLOW]:
-        return FULL
     nodes = V[NODES]
     has_row = 0
     limit = M[WALK_CAPACITY] // 2
@@ -278,38 +279,76 @@ def _walk_string(P: Words, M: Words, V: Words, pc: int, lexeme: int, state: int,
         for child in range(first, first + 4 * child_count(V, node), 4):
             M[VISITS] += 1
             byte = V[child] & 255
-            inner = after
-            if state == NORMAL and byte == QUOTE:
-                if automaton_flags(P, block, lexeme) & ACCEPTING == 0:
-                    continue
-            elif state == NORMAL and byte == BACKSLASH:
+            if state == NORMAL and byte == BACKSLASH:
                 if not has_room(M):
                     return FULL
-                inner = move(P, M, intern_single(P, M, pc, 0, lexeme, NORMAL, ret), byte)
+                inner = move(P, M, intern_single(P, M, pc, 0, lexeme, NORMAL, 0), byte)
                 if inner < 0:
                     return FULL
                 if inner == 0:
                     continue
-            else:
-                body = BODY[state, byte]
-                if body < 0:
-                    continue
+                has_row = _take(M, V, V[TOKENS], child, has_row)
+                if child_count(V, child):
+                    has_row = _walk(P, M, V, nodes, V[TOKENS], child, inner, limit, has_row)
+                    if has_row < 0:
+                        return FULL
+                continue
+            body = BODY[state, byte]
+            target = -1
+            if body >= 0:
                 target = automaton_move(P, block, lexeme, byte)
-                if target < 0:
-                    continue
+            if target >= 0:
                 has_row = _take(M, V, V[TOKENS], child, has_row)
                 if child_count(V, child):
                     M[M[WALK] + top] = child
                     M[M[WALK] + top + 1] = target
                     M[M[WALK] + top + 2] = body
                     top += 3
-                continue
-            has_row = _take(M, V, V[TOKENS], child, has_row)
-            if child_count(V, child):
-                has_row = _walk(P, M, V, nodes, V[TOKENS], child, inner, limit, has_row)
-                if has_row < 0:
-                    return FULL
     return has_row
+
+
+@jit
+def _walk_string_exits(P: Words, M: Words, V: Words, pc: int, lexeme: int, escape: int, ret: int) -> int:
+    """Exits of a string with an automaton: what the text before the quote must leave in an accepting state."""
+    block = P[pc + 3]
+    behind = closure(P, M, ret)
+    if M[OVERFLOW]:
+        return FULL
+    has_row = 0
+    entry = V[EXITS] + escape * EXIT_WORDS
+    first = V[GROUPS] + V[entry + EXIT_FIRST_GROUP] * GROUP_WORDS
+    for group in range(first, first + V[entry + EXIT_GROUP_COUNT] * GROUP_WORDS, GROUP_WORDS):
+        reached = lexeme
+        text = V[group + GROUP_TEXT]
+        for i in range(text, text + V[group + GROUP_LENGTH]):
+            if V[i] == BACKSLASH:
+                reached = UNSETTLED
+            else:
+                reached = automaton_move(P, block, reached, V[i])
+            if reached < 0:
+                break
+        after = 0
+        if reached == UNSETTLED:
+            after = _behind_group(P, M, V, intern_single(P, M, pc, 0, lexeme, escape, ret), group)
+            if after < 0:
+                return FULL
+        elif reached >= 0 and automaton_flags(P, block, reached) & ACCEPTING:
+            after = behind
+        has_row = _walk_exit(P, M, V, V[group + GROUP_NODES], V[group + GROUP_TOKENS], after, has_row)
+        if has_row < 0:
+            return FULL
+    return has_row
+
+
+@jit
+def _behind_group(P: Words, M: Words, V: Words, configuration: int, group: int) -> int:
+    """The configuration behind a group's text and the closing quote; 0: they cannot follow, FULL: no room."""
+    text = V[group + GROUP_TEXT]
+    for i in range(text, text + V[group + GROUP_LENGTH]):
+        configuration = move(P, M, configuration, V[i])
+        if configuration < 0:
+            return FULL
+    return move(P, M, configuration, QUOTE)
 
 
 @jit
@@ -345,11 +384,11 @@ def _walk_exit(P: Words, M: Words, V: Words, nodes: int, tokens: int, after: int
 
 @jit
 def _name_after(P: Words, V: Words, names: int, place: int, group: int) -> int:
-    """The place in a name table after a group's text, -2 when it contains an escape."""
+    """The place in a name table after a group's text, UNSETTLED when it contains an escape."""
     text = V[group + GROUP_TEXT]
     for i in range(text, text + V[group + GROUP_LENGTH]):
         if V[i] == BACKSLASH:
-            return -2
+            return UNSETTLED
         place = name_move(P, names, place, V[i])
         if place == OFF:
             # An escape further on cannot bring back a declared name.
@@ -364,7 +403,7 @@ def _key_is_plain(P: Words, V: Words, names: int, place: int) -> bool:
     first = V[GROUPS] + V[entry + EXIT_FIRST_GROUP] * GROUP_WORDS
     for group in range(first, first + V[entry + EXIT_GROUP_COUNT] * GROUP_WORDS, GROUP_WORDS):
         after = _name_after(P, V, names, place, group)
-        if after == -2 or complete_name(P, names, after) >= 0:
+        if after == UNSETTLED or complete_name(P, names, after) >= 0:
             return False
     return True
 
@@ -380,14 +419,8 @@ def _walk_key(P: Words, M: Words, V: Words, pc: int, data: int, place: int, ret:
     for group in range(first, first + V[entry + EXIT_GROUP_COUNT] * GROUP_WORDS, GROUP_WORDS):
         after = extra
         reached = _name_after(P, V, names, place, group)
-        if reached == -2 or complete_name(P, names, reached) >= 0:
-            after = intern_single(P, M, pc, data, place, NORMAL, ret)
-            text = V[group + GROUP_TEXT]
-            for i in range(text, text + V[group + GROUP_LENGTH]):
-                after = move(P, M, after, V[i])
-                if after < 0:
-                    return FULL
-            after = move(P, M, after, QUOTE)
+        if reached == UNSETTLED or complete_name(P, names, reached) >= 0:
+            after = _behind_group(P, M, V, intern_single(P, M, pc, data, place, NORMAL, ret), group)
             if after < 0:
                 return FULL
         has_row = _walk_exit(P, M, V, V[group + GROUP_NODES], V[group + GROUP_TOKENS], after, has_row)
@@ -450,7 +483,12 @@ def find_mask(P: Words, M: Words, V: Words, thread: int) -> int:
     elif operation == LEXEME:
         has_row = _walk_lexeme(P, M, V, pc, data, lexeme, ret)
     elif operation == STRING and P[pc + 3] != 0 and not is_escape_state(state):
-        has_row = _walk_string(P, M, V, pc, lexeme, state, ret)
+        if ret:
+            # What stays inside does not depend on where the string returns to.
+            link = intern_thread(M, pc, 0, lexeme, escape, 0)
+            has_row = _walk_string_exits(P, M, V, pc, lexeme, escape, ret)
+        else:
+            has_row = _walk_string(P, M, V, pc, lexeme, state)
     elif operation == STRING and P[pc + 3] == 0:
         least = P[pc + 1] - data
         most = -1

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tokamask.errors import TokenRejected
-from tokamask.grammar.program import OBJECT_FRAME_WORDS, OBJECT_OPEN, OBJECT_REQUIRED, Program
+from tokamask.grammar.program import OBJECT_IS_FREE, OBJECT_OPEN, OBJECT_REQUIRED, Program
 from tokamask.masking import requests
 from tokamask.masking.bitmask import clear_tokens, set_tokens
 from tokamask.masking.completion_kernels import TOO_MANY
@@ -221,5 +221,5 @@ def _has_many_orders(program: Program) -> bool:
     """Whether some object has so many required properties, in any order, that their orders cannot all be tried."""
     words = program.words
     objects = program.records[words[program.records] == OBJECT_OPEN]
-    is_free = words[objects + OBJECT_FRAME_WORDS] > 0
+    is_free = words[objects + OBJECT_IS_FREE] > 0
     return bool((is_free & (words[objects + OBJECT_REQUIRED] > ORDERED_PROPERTIES)).any())
