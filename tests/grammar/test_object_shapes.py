@@ -69,7 +69,7 @@ OBJECTS = {
 def describes(shape: ObjectShape, order: PropertyOrder, members: tuple[tuple[str, str], ...]) -> bool:
     """The plain reading; names may repeat where they are not declared."""
     declared = {p.name.decode(): (number, p) for number, p in enumerate(shape.properties)}
-    others = []
+    others: list[tuple[int, str]] = []
     place = 0
     for name, value in members:
         if name in declared:
@@ -93,7 +93,10 @@ def describes(shape: ObjectShape, order: PropertyOrder, members: tuple[tuple[str
         return False
     # Every witness by a property of its own.
     return any(
-        all(number == w.name_class and value in VALUES[w.node] for (number, value), w in zip(chosen, shape.witnesses, strict=True))
+        all(
+            number == witness.name_class and value in VALUES[witness.node]
+            for (number, value), witness in zip(chosen, shape.witnesses, strict=True)
+        )
         for chosen in itertools.permutations(others, len(shape.witnesses))
     )
 
@@ -136,8 +139,9 @@ def test_objects(name: str, order: PropertyOrder, tmp_path: Path) -> None:
         matcher.accept_bytes(prefix)
         tokens = matcher.shortest_completion()
         text = prefix + b"".join(compiled.vocabulary.token_bytes[token] or b"" for token in tokens)
-        pairs = json.loads(text, object_pairs_hook=lambda members: [(name, json.dumps(value)) for name, value in members])
-        assert describes(shape, order, tuple(pairs)), (prefix, text)
+        pairs = json.loads(text, object_pairs_hook=tuple)
+        found = tuple((member, json.dumps(value)) for member, value in pairs)
+        assert describes(shape, order, found), (prefix, text)
 
 
 def test_escaped_names_are_the_names_they_spell() -> None:

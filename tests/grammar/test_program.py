@@ -10,6 +10,7 @@ import pytest
 from tokamask.errors import CompileBudgetExceeded
 from tokamask.grammar.grammar import Grammar
 from tokamask.grammar.language import Language
+from tokamask.grammar.lexemes import automaton_flags, automaton_move, automaton_read, automaton_reads_any
 from tokamask.grammar.name_table import OFF, code_point_at, complete_name, declared_index, name_move, next_candidate
 from tokamask.grammar.program import (
     ACCEPTING,
@@ -26,7 +27,6 @@ from tokamask.grammar.program import (
     automaton_block,
 )
 from tokamask.grammar.rules import Repeat, RuleSet, Sequence, Terminal
-from tokamask.grammar.threads import automaton_flags, automaton_move, automaton_read, automaton_reads_any
 
 PATTERNS = ["a", "(ab|é)*c?", "[^a]{2}", "\U0001f600|￿", "", "[a-z]+[0-9]"]
 

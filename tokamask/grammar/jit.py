@@ -39,6 +39,8 @@ ENGINE = (
     "grammar/arena.py",
     "grammar/string_body.py",
     "grammar/name_table.py",
+    "grammar/lexemes.py",
+    "grammar/frames.py",
     "grammar/properties.py",
     "grammar/threads.py",
     "grammar/moves.py",

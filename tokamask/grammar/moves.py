@@ -29,6 +29,7 @@ from tokamask.grammar.arena import (
 )
 from tokamask.grammar.configurations import LIST_LENGTH, LIST_START, close_scratch, has_room, push
 from tokamask.grammar.jit import jit
+from tokamask.grammar.lexemes import automaton_flags
 from tokamask.grammar.name_table import name_byte, next_candidate
 from tokamask.grammar.program import (
     ACCEPTING,
@@ -61,7 +62,7 @@ from tokamask.grammar.program import (
 )
 from tokamask.grammar.properties import may_add
 from tokamask.grammar.string_body import BACKSLASH, ESCAPE_BYTES, NORMAL, QUOTE, is_escape_state
-from tokamask.grammar.threads import automaton_flags, item_value, property_value, read_byte
+from tokamask.grammar.threads import item_value, property_value, read_byte
 
 Words = npt.NDArray[np.int32]
 

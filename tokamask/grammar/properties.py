@@ -15,17 +15,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tokamask.grammar.arena import (
-    FRAME_CAPACITY,
-    FRAME_COUNT,
-    FRAME_HASH,
-    FRAME_HASH_SIZE,
-    FRAME_USED,
-    FRAMES,
-    FRAMES_FULL,
-    OVERFLOW,
-    list_hash,
-)
+from tokamask.grammar.arena import FRAME_USED, FRAMES
+from tokamask.grammar.frames import copied_frame, frame_word, has_room_for_frame, intern_frame
 from tokamask.grammar.jit import jit
 from tokamask.grammar.program import (
     CHOICE_WORDS,
@@ -53,61 +44,6 @@ from tokamask.grammar.program import (
 
 Words = npt.NDArray[np.int32]
 
-# Frames.
-
-
-@jit
-def _intern_frame(M: Words) -> int:
-    """The index of the frame written at the end of the frames table."""
-    start = M[FRAME_USED]
-    at = M[FRAMES] + start
-    count = M[at] + 1
-    size = M[FRAME_HASH_SIZE] - 1
-    slot = list_hash(M, at, count) & size
-    while True:
-        frame = M[M[FRAME_HASH] + slot]
-        if frame == 0:
-            break
-        same = True
-        for i in range(count):
-            if M[M[FRAMES] + frame + i] != M[at + i]:
-                same = False
-                break
-        if same:
-            return frame
-        slot = (slot + 1) & size
-    M[M[FRAME_HASH] + slot] = start
-    M[FRAME_COUNT] += 1
-    M[FRAME_USED] = start + count
-    return start
-
-
-@jit
-def _has_room_for_frame(M: Words, length: int) -> bool:
-    """Objects of thousands of properties have frames longer than the head room of a step."""
-    if M[FRAME_USED] + length + 1 > M[FRAME_CAPACITY]:
-        M[OVERFLOW] = FRAMES_FULL
-        return False
-    return True
-
-
-@jit
-def _copied_frame(M: Words, frame: int) -> int:
-    """Write a copy of a frame at the end of the frames table, not interned yet; returns its address, 0 on overflow."""
-    source = M[FRAMES] + frame
-    if not _has_room_for_frame(M, M[source]):
-        return 0
-    at = M[FRAMES] + M[FRAME_USED]
-    for i in range(M[source] + 1):
-        M[at + i] = M[source + i]
-    return at
-
-
-@jit
-def frame_word(M: Words, frame: int, word: int) -> int:
-    return M[M[FRAMES] + frame + word]
-
-
 @jit
 def frame_has(M: Words, frame: int, index: int) -> bool:
     """Whether declared property `index` is present, in a frame of bits."""
@@ -118,7 +54,7 @@ def frame_has(M: Words, frame: int, index: int) -> bool:
 def start_data(P: Words, M: Words, record: int) -> int:
     """The data of an object with no property yet."""
     length = P[record + OBJECT_FRAME_WORDS]
-    if length == 0 or not _has_room_for_frame(M, length):
+    if length == 0 or not has_room_for_frame(M, length):
         return 0
     at = M[FRAMES] + M[FRAME_USED]
     M[at] = length
@@ -126,7 +62,7 @@ def start_data(P: Words, M: Words, record: int) -> int:
         M[at + i] = 0
     M[at + FRAME_MISSING] = P[record + OBJECT_REQUIRED]
     M[at + FRAME_PENDING] = (1 << P[record + OBJECT_WITNESSES]) - 1
-    return _intern_frame(M)
+    return intern_frame(M)
 
 
 # What may come.
@@ -263,7 +199,7 @@ def data_after_name(P: Words, M: Words, record: int, data: int, index: int) -> i
         return min(index, count) + 1
     if index >= count and is_counted == 0:
         return data
-    at = _copied_frame(M, data)
+    at = copied_frame(M, data)
     if at == 0:
         return 0
     if is_counted:
@@ -279,4 +215,4 @@ def data_after_name(P: Words, M: Words, record: int, data: int, index: int) -> i
         M[at + FRAME_PENDING] &= ~P[P[record + OBJECT_CHOICES] + CHOICE_WORDS * (index - count) + 2]
     if is_free == 0:
         M[at + FRAME_HEADER] = min(index, count) + 1
-    return _intern_frame(M)
+    return intern_frame(M)

@@ -10,8 +10,18 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tokamask.grammar.configurations import intern_single, push, push_threads
+from tokamask.grammar.configurations import (
+    intern_single,
+    push,
+    push_threads,
+)
 from tokamask.grammar.jit import jit
+from tokamask.grammar.lexemes import (
+    automaton_can_escape,
+    automaton_flags,
+    automaton_move,
+    automaton_read,
+)
 from tokamask.grammar.name_table import (
     OFF,
     code_point_at,
@@ -32,9 +42,6 @@ from tokamask.grammar.program import (
     ARRAY_REST,
     ARRAY_SATURATION,
     ARRAY_WHITESPACE,
-    AUTOMATON_CLASS_OF,
-    AUTOMATON_CLASSES,
-    AUTOMATON_ROWS,
     CHOICE_WORDS,
     DEPTH_BITS,
     ITEMS_AFTER,
@@ -88,68 +95,6 @@ from tokamask.grammar.string_body import (
 Words = npt.NDArray[np.int32]
 
 
-# Automata.
-
-
-@jit
-def automaton_flags(P: Words, block: int, state: int) -> int:
-    return P[block + P[block + AUTOMATON_ROWS] + state * (P[block + AUTOMATON_CLASSES] + 1)]
-
-
-@jit
-def automaton_move(P: Words, block: int, state: int, byte: int) -> int:
-    """The next state or -1."""
-    column = P[block + AUTOMATON_CLASS_OF + byte]
-    return P[block + P[block + AUTOMATON_ROWS] + state * (P[block + AUTOMATON_CLASSES] + 1) + 1 + column]
-
-
-@jit
-def automaton_read(P: Words, block: int, state: int, code_point: int) -> int:
-    """The state after the UTF-8 bytes of a code point, or -1."""
-    length = utf8_length(code_point)
-    for i in range(length):
-        state = automaton_move(P, block, state, utf8_byte(code_point, length, i))
-        if state < 0:
-            return -1
-    return state
-
-
-@jit
-def automaton_reads_any(P: Words, block: int, state: int, low: int, high: int) -> bool:
-    """Whether the automaton can read some code point of low..high, surrogates excepted."""
-    while low <= high:
-        length = utf8_length(low)
-        if length == 3 and 0xD800 <= low <= 0xDFFF:
-            low = 0xE000
-            continue
-        # The last code point that shares the first byte with `low`: one look at the first byte may skip them all.
-        span = low | ((1 << (6 * (length - 1))) - 1)
-        if automaton_move(P, block, state, utf8_byte(low, length, 0)) < 0:
-            low = span + 1
-            continue
-        if automaton_read(P, block, state, low) >= 0:
-            return True
-        if length > 2:
-            # Likewise for the first two bytes.
-            second = automaton_move(P, block, state, utf8_byte(low, length, 0))
-            second = automaton_move(P, block, second, utf8_byte(low, length, 1))
-            if second < 0:
-                low = (low | ((1 << (6 * (length - 2))) - 1)) + 1
-                continue
-        low += 1
-    return False
-
-
-@jit
-def _automaton_can_escape(P: Words, block: int, state: int, packed: int) -> bool:
-    """Whether an unfinished escape can become a character that the automaton reads."""
-    if packed == ESCAPE:
-        return automaton_flags(P, block, state) & LIVE != 0
-    if automaton_reads_any(P, block, state, escape_low(packed), escape_high(packed)):
-        return True
-    return packed & 255 == HEX_1D and automaton_reads_any(P, block, state, 0x10000, 0x10FFFF)
-
-
 # Strings.
 
 
@@ -185,7 +130,7 @@ def _string(P: Words, M: Words, pc: int, data: int, lexeme: int, packed: int, re
             lexeme = automaton_read(P, block, lexeme, packed >> 8)
             if lexeme >= 0:
                 push(M, pc, data, lexeme, NORMAL, ret)
-        elif _automaton_can_escape(P, block, lexeme, packed):
+        elif automaton_can_escape(P, block, lexeme, packed):
             push(M, pc, data, lexeme, packed, ret)
         return
     target = BODY[state, byte]

@@ -27,7 +27,9 @@ from tokamask.grammar.arena import (
     WALK_FULL,
 )
 from tokamask.grammar.configurations import COST, LIST_LENGTH, LIST_START
+from tokamask.grammar.frames import frame_word
 from tokamask.grammar.jit import jit
+from tokamask.grammar.lexemes import automaton_move, automaton_read
 from tokamask.grammar.name_table import OFF, code_point_at, complete_name, declared_index, name_byte, next_candidate
 from tokamask.grammar.program import (
     ACCEPTING,
@@ -83,7 +85,7 @@ from tokamask.grammar.program import (
     STRING,
     VALUE,
 )
-from tokamask.grammar.properties import frame_has, frame_word, may_add, may_choose, may_declare, position
+from tokamask.grammar.properties import frame_has, may_add, may_choose, may_declare, position
 from tokamask.grammar.string_body import (
     BODY_STATES,
     COMPLETE,
@@ -97,7 +99,7 @@ from tokamask.grammar.string_body import (
     is_escape_state,
     utf8_length,
 )
-from tokamask.grammar.threads import automaton_move, automaton_read, item_value, property_value
+from tokamask.grammar.threads import item_value, property_value
 
 Words = npt.NDArray[np.int32]
 

@@ -45,6 +45,7 @@ from tokamask.grammar.configurations import (
     intern_thread,
 )
 from tokamask.grammar.jit import jit
+from tokamask.grammar.lexemes import automaton_flags, automaton_move
 from tokamask.grammar.moves import ANY_BYTE, candidate_buffer, configuration_candidates, list_automaton, move
 from tokamask.grammar.name_table import OFF, complete_name, name_move
 from tokamask.grammar.program import (
@@ -62,7 +63,6 @@ from tokamask.grammar.program import (
 from tokamask.grammar.program import EXITS as EXITS_OPERATION
 from tokamask.grammar.properties import data_after_name, may_add
 from tokamask.grammar.string_body import BACKSLASH, BODY, NORMAL, QUOTE, is_escape_state
-from tokamask.grammar.threads import automaton_flags, automaton_move
 from tokamask.masking.pieces import (
     BODY_ROWS,
     EXIT_FIRST_GROUP,

@@ -1,0 +1,76 @@
+"""Frames: short lists of words, interned, so that what an object has so far is one integer in a thread.
+
+The first word of a frame is the number of words behind it. Equal lists have equal indices.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tokamask.grammar.arena import (
+    FRAME_CAPACITY,
+    FRAME_COUNT,
+    FRAME_HASH,
+    FRAME_HASH_SIZE,
+    FRAME_USED,
+    FRAMES,
+    FRAMES_FULL,
+    OVERFLOW,
+    list_hash,
+)
+from tokamask.grammar.jit import jit
+
+Words = npt.NDArray[np.int32]
+
+
+@jit
+def intern_frame(M: Words) -> int:
+    """The index of the frame written at the end of the frames table."""
+    start = M[FRAME_USED]
+    at = M[FRAMES] + start
+    count = M[at] + 1
+    size = M[FRAME_HASH_SIZE] - 1
+    slot = list_hash(M, at, count) & size
+    while True:
+        frame = M[M[FRAME_HASH] + slot]
+        if frame == 0:
+            break
+        same = True
+        for i in range(count):
+            if M[M[FRAMES] + frame + i] != M[at + i]:
+                same = False
+                break
+        if same:
+            return frame
+        slot = (slot + 1) & size
+    M[M[FRAME_HASH] + slot] = start
+    M[FRAME_COUNT] += 1
+    M[FRAME_USED] = start + count
+    return start
+
+
+@jit
+def has_room_for_frame(M: Words, length: int) -> bool:
+    """Objects of thousands of properties have frames longer than the head room of a step."""
+    if M[FRAME_USED] + length + 1 > M[FRAME_CAPACITY]:
+        M[OVERFLOW] = FRAMES_FULL
+        return False
+    return True
+
+
+@jit
+def copied_frame(M: Words, frame: int) -> int:
+    """Write a copy of a frame at the end of the frames table, not interned yet; returns its address, 0 on overflow."""
+    source = M[FRAMES] + frame
+    if not has_room_for_frame(M, M[source]):
+        return 0
+    at = M[FRAMES] + M[FRAME_USED]
+    for i in range(M[source] + 1):
+        M[at + i] = M[source + i]
+    return at
+
+
+@jit
+def frame_word(M: Words, frame: int, word: int) -> int:
+    return M[M[FRAMES] + frame + word]
