@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tokamask.errors import (
     BudgetTooSmall,
+    CheckerError,
     CompileBudgetExceeded,
     GenerationInterrupted,
     GrammarError,
@@ -34,10 +35,14 @@ if TYPE_CHECKING:
     from tokamask.grammar.grammar import CheckResult, Grammar, KeywordReport, KeywordStatus
     from tokamask.masking.bitmask import allocate_bitmask, fill_bitmasks
     from tokamask.masking.compiler import Budget, CompiledGrammar, GrammarCompiler
+    from tokamask.masking.infilling_canvas import Mask
     from tokamask.masking.matcher import Matcher
     from tokamask.masking.vocabulary import Vocabulary
     from tokamask.runtime.demo import load_demo
+    from tokamask.runtime.diffusion import Infilled, diffuse
+    from tokamask.runtime.diffusion_policies import by_entropy, by_schedule, by_threshold
     from tokamask.runtime.generate import generate, stream
+    from tokamask.runtime.infill import infill
     from tokamask.runtime.results import Generation, Partial, Samples, Stream
     from tokamask.runtime.sampling import Sampling
 
@@ -45,6 +50,7 @@ __all__ = [
     "Budget",
     "BudgetTooSmall",
     "CheckResult",
+    "CheckerError",
     "CompileBudgetExceeded",
     "CompiledGrammar",
     "Generation",
@@ -53,9 +59,11 @@ __all__ = [
     "GrammarCompiler",
     "GrammarError",
     "GrammarSyntaxError",
+    "Infilled",
     "InvalidLogits",
     "KeywordReport",
     "KeywordStatus",
+    "Mask",
     "Matcher",
     "MatcherError",
     "MatcherTerminated",
@@ -72,8 +80,13 @@ __all__ = [
     "Vocabulary",
     "VocabularyMismatch",
     "allocate_bitmask",
+    "by_entropy",
+    "by_schedule",
+    "by_threshold",
+    "diffuse",
     "fill_bitmasks",
     "generate",
+    "infill",
     "load_demo",
     "stream",
 ]
@@ -86,8 +99,10 @@ _HOMES = {
     "Generation": "tokamask.runtime.results",
     "Grammar": "tokamask.grammar.grammar",
     "GrammarCompiler": "tokamask.masking.compiler",
+    "Infilled": "tokamask.runtime.diffusion",
     "KeywordReport": "tokamask.grammar.grammar",
     "KeywordStatus": "tokamask.grammar.grammar",
+    "Mask": "tokamask.masking.infilling_canvas",
     "Matcher": "tokamask.masking.matcher",
     "Partial": "tokamask.runtime.results",
     "Samples": "tokamask.runtime.results",
@@ -95,8 +110,13 @@ _HOMES = {
     "Stream": "tokamask.runtime.results",
     "Vocabulary": "tokamask.masking.vocabulary",
     "allocate_bitmask": "tokamask.masking.bitmask",
+    "by_entropy": "tokamask.runtime.diffusion_policies",
+    "by_schedule": "tokamask.runtime.diffusion_policies",
+    "by_threshold": "tokamask.runtime.diffusion_policies",
+    "diffuse": "tokamask.runtime.diffusion",
     "fill_bitmasks": "tokamask.masking.bitmask",
     "generate": "tokamask.runtime.generate",
+    "infill": "tokamask.runtime.infill",
     "load_demo": "tokamask.runtime.demo",
     "stream": "tokamask.runtime.generate",
 }
