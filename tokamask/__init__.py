@@ -38,24 +38,33 @@ if TYPE_CHECKING:
     from tokamask.masking.infilling_canvas import Mask
     from tokamask.masking.matcher import Matcher
     from tokamask.masking.vocabulary import Vocabulary
+    from tokamask.runtime.checkers.checker import Checker
+    from tokamask.runtime.checkers.grammar_checker import GrammarChecker
+    from tokamask.runtime.checkers.predicates import DocumentPredicate, PrefixPredicate
+    from tokamask.runtime.checkers.substring import SubstringOf
     from tokamask.runtime.demo import load_demo
     from tokamask.runtime.diffusion import Infilled, diffuse
     from tokamask.runtime.diffusion_policies import by_entropy, by_schedule, by_threshold
     from tokamask.runtime.generate import generate, stream
     from tokamask.runtime.infill import infill
+    from tokamask.runtime.monitors.python_dereferences import PythonDereferences
     from tokamask.runtime.results import Generation, Partial, Samples, Stream
     from tokamask.runtime.sampling import Sampling
+    from tokamask.runtime.speculation import Speculation
 
 __all__ = [
     "Budget",
     "BudgetTooSmall",
     "CheckResult",
+    "Checker",
     "CheckerError",
     "CompileBudgetExceeded",
     "CompiledGrammar",
+    "DocumentPredicate",
     "Generation",
     "GenerationInterrupted",
     "Grammar",
+    "GrammarChecker",
     "GrammarCompiler",
     "GrammarError",
     "GrammarSyntaxError",
@@ -69,10 +78,14 @@ __all__ = [
     "MatcherTerminated",
     "ModelError",
     "Partial",
+    "PrefixPredicate",
+    "PythonDereferences",
     "RollbackTooFar",
     "Samples",
     "Sampling",
+    "Speculation",
     "Stream",
+    "SubstringOf",
     "TokamaskError",
     "TokenRejected",
     "UnsatisfiableSchema",
@@ -95,9 +108,12 @@ __all__ = [
 _HOMES = {
     "Budget": "tokamask.masking.compiler",
     "CheckResult": "tokamask.grammar.grammar",
+    "Checker": "tokamask.runtime.checkers.checker",
     "CompiledGrammar": "tokamask.masking.compiler",
+    "DocumentPredicate": "tokamask.runtime.checkers.predicates",
     "Generation": "tokamask.runtime.results",
     "Grammar": "tokamask.grammar.grammar",
+    "GrammarChecker": "tokamask.runtime.checkers.grammar_checker",
     "GrammarCompiler": "tokamask.masking.compiler",
     "Infilled": "tokamask.runtime.diffusion",
     "KeywordReport": "tokamask.grammar.grammar",
@@ -105,9 +121,13 @@ _HOMES = {
     "Mask": "tokamask.masking.infilling_canvas",
     "Matcher": "tokamask.masking.matcher",
     "Partial": "tokamask.runtime.results",
+    "PrefixPredicate": "tokamask.runtime.checkers.predicates",
+    "PythonDereferences": "tokamask.runtime.monitors.python_dereferences",
     "Samples": "tokamask.runtime.results",
     "Sampling": "tokamask.runtime.sampling",
+    "Speculation": "tokamask.runtime.speculation",
     "Stream": "tokamask.runtime.results",
+    "SubstringOf": "tokamask.runtime.checkers.substring",
     "Vocabulary": "tokamask.masking.vocabulary",
     "allocate_bitmask": "tokamask.masking.bitmask",
     "by_entropy": "tokamask.runtime.diffusion_policies",
