@@ -6,11 +6,12 @@ import argparse
 import os
 import sys
 
+from bench import jsonschemabench
 from bench.errors import CannotMeasure
 from bench.maskbench import command as maskbench
 from tokamask.errors import TokamaskError
 
-MEASUREMENTS = {"maskbench": maskbench}
+MEASUREMENTS = {"maskbench": maskbench, "jsonschemabench": jsonschemabench}
 
 # Read by the libraries when they are loaded, in the processes of the engines too: every engine works on one thread.
 ONE_THREAD = {

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tokamask.errors import (
     BudgetTooSmall,
+    CheckerError,
     CompileBudgetExceeded,
     GenerationInterrupted,
     GrammarError,
@@ -34,37 +35,57 @@ if TYPE_CHECKING:
     from tokamask.grammar.grammar import CheckResult, Grammar, KeywordReport, KeywordStatus
     from tokamask.masking.bitmask import allocate_bitmask, fill_bitmasks
     from tokamask.masking.compiler import Budget, CompiledGrammar, GrammarCompiler
+    from tokamask.masking.infilling_canvas import Mask
     from tokamask.masking.matcher import Matcher
     from tokamask.masking.vocabulary import Vocabulary
+    from tokamask.runtime.checkers.checker import Checker
+    from tokamask.runtime.checkers.grammar_checker import GrammarChecker
+    from tokamask.runtime.checkers.predicates import DocumentPredicate, PrefixPredicate
+    from tokamask.runtime.checkers.substring import SubstringOf
     from tokamask.runtime.demo import load_demo
+    from tokamask.runtime.diffusion import Infilled, diffuse
+    from tokamask.runtime.diffusion_policies import by_entropy, by_schedule, by_threshold
     from tokamask.runtime.generate import generate, stream
+    from tokamask.runtime.infill import infill
+    from tokamask.runtime.monitors.python_dereferences import PythonDereferences
     from tokamask.runtime.results import Generation, Partial, Samples, Stream
     from tokamask.runtime.sampling import Sampling
+    from tokamask.runtime.speculation import Speculation
 
 __all__ = [
     "Budget",
     "BudgetTooSmall",
     "CheckResult",
+    "Checker",
+    "CheckerError",
     "CompileBudgetExceeded",
     "CompiledGrammar",
+    "DocumentPredicate",
     "Generation",
     "GenerationInterrupted",
     "Grammar",
+    "GrammarChecker",
     "GrammarCompiler",
     "GrammarError",
     "GrammarSyntaxError",
+    "Infilled",
     "InvalidLogits",
     "KeywordReport",
     "KeywordStatus",
+    "Mask",
     "Matcher",
     "MatcherError",
     "MatcherTerminated",
     "ModelError",
     "Partial",
+    "PrefixPredicate",
+    "PythonDereferences",
     "RollbackTooFar",
     "Samples",
     "Sampling",
+    "Speculation",
     "Stream",
+    "SubstringOf",
     "TokamaskError",
     "TokenRejected",
     "UnsatisfiableSchema",
@@ -72,8 +93,13 @@ __all__ = [
     "Vocabulary",
     "VocabularyMismatch",
     "allocate_bitmask",
+    "by_entropy",
+    "by_schedule",
+    "by_threshold",
+    "diffuse",
     "fill_bitmasks",
     "generate",
+    "infill",
     "load_demo",
     "stream",
 ]
@@ -82,21 +108,35 @@ __all__ = [
 _HOMES = {
     "Budget": "tokamask.masking.compiler",
     "CheckResult": "tokamask.grammar.grammar",
+    "Checker": "tokamask.runtime.checkers.checker",
     "CompiledGrammar": "tokamask.masking.compiler",
+    "DocumentPredicate": "tokamask.runtime.checkers.predicates",
     "Generation": "tokamask.runtime.results",
     "Grammar": "tokamask.grammar.grammar",
+    "GrammarChecker": "tokamask.runtime.checkers.grammar_checker",
     "GrammarCompiler": "tokamask.masking.compiler",
+    "Infilled": "tokamask.runtime.diffusion",
     "KeywordReport": "tokamask.grammar.grammar",
     "KeywordStatus": "tokamask.grammar.grammar",
+    "Mask": "tokamask.masking.infilling_canvas",
     "Matcher": "tokamask.masking.matcher",
     "Partial": "tokamask.runtime.results",
+    "PrefixPredicate": "tokamask.runtime.checkers.predicates",
+    "PythonDereferences": "tokamask.runtime.monitors.python_dereferences",
     "Samples": "tokamask.runtime.results",
     "Sampling": "tokamask.runtime.sampling",
+    "Speculation": "tokamask.runtime.speculation",
     "Stream": "tokamask.runtime.results",
+    "SubstringOf": "tokamask.runtime.checkers.substring",
     "Vocabulary": "tokamask.masking.vocabulary",
     "allocate_bitmask": "tokamask.masking.bitmask",
+    "by_entropy": "tokamask.runtime.diffusion_policies",
+    "by_schedule": "tokamask.runtime.diffusion_policies",
+    "by_threshold": "tokamask.runtime.diffusion_policies",
+    "diffuse": "tokamask.runtime.diffusion",
     "fill_bitmasks": "tokamask.masking.bitmask",
     "generate": "tokamask.runtime.generate",
+    "infill": "tokamask.runtime.infill",
     "load_demo": "tokamask.runtime.demo",
     "stream": "tokamask.runtime.generate",
 }

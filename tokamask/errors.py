@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = [
     "BudgetTooSmall",
+    "CheckerError",
     "CompileBudgetExceeded",
     "GenerationInterrupted",
     "GrammarError",
@@ -113,6 +114,10 @@ class InvalidLogits(TokamaskError, ValueError):
 
 class ModelError(TokamaskError):
     """A model or tokenizer cannot be loaded or driven; the message says what was tried."""
+
+
+class CheckerError(TokamaskError):
+    """A checker raised, or answered what no checker may; the message names it."""
 
 
 class GenerationInterrupted(KeyboardInterrupt):

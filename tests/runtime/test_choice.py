@@ -23,7 +23,7 @@ def pick(logits: torch.Tensor, sampling: Sampling = GREEDY, mask: dict[int, list
     for place, row in enumerate(rows):
         allowed[place, (mask or {})[row]] = True
     keys = list(range(len(logits)))
-    return choose(logits.clone(), sampling, keys=keys, possible={}, masked_rows=rows, allowed=allowed)
+    return choose(logits.clone(), sampling, keys=keys, possible={}, masked=rows, allowed=allowed)
 
 
 def test_greedy_takes_the_best_allowed_token_of_each_row() -> None:
@@ -65,7 +65,7 @@ def test_gaps_of_sampled_tokens_are_in_logits_too() -> None:
 
 def test_possible_tokens_are_the_models_own_law() -> None:
     possible = {0: np.array([True, False, True, False, False])}
-    choices = choose(LOGITS.clone(), GREEDY, keys=[], possible=possible, masked_rows=[], allowed=NOTHING_MASKED)
+    choices = choose(LOGITS.clone(), GREEDY, keys=[], possible=possible, masked=[], allowed=NOTHING_MASKED)
     assert choices.tokens == [2, 4]
     assert choices.logprobs[0] == pytest.approx(LOGITS[0, [0, 2]].log_softmax(dim=-1)[1].item())
 
@@ -86,17 +86,37 @@ def test_half_precision_is_computed_in_single() -> None:
 def test_one_bad_logit_is_an_error_even_under_the_mask(value: float, says: str) -> None:
     logits = LOGITS.clone()
     logits[1, 0] = value
-    with pytest.raises(InvalidLogits, match=f"{says} .row 1"):
-        pick(logits, mask={1: [3, 4]})
+    choices = pick(logits, mask={1: [3, 4]})
+    with pytest.raises(InvalidLogits, match=f"{says} .row 5"):
+        choices.check(1, row=5)
 
 
 def test_nothing_to_choose_is_an_error() -> None:
     with pytest.raises(InvalidLogits, match="everywhere"):
-        pick(torch.full((1, 5), -math.inf))
+        pick(torch.full((1, 5), -math.inf)).check(0, row=0)
     logits = LOGITS.clone()
     logits[0, 2] = -math.inf
     with pytest.raises(InvalidLogits, match="constraint allows"):
-        pick(logits, mask={0: [2]})
+        pick(logits, mask={0: [2]}).check(0, row=0)
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, Sampling(), Sampling(top_k=2, top_p=0.5, min_p=0.1)])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_bad_place_leaves_the_others_alone(sampling: Sampling, bad: float) -> None:
+    """Behind a wrong draft a model may return anything, and nobody is to notice."""
+    logits = LOGITS.clone()
+    logits[0] = bad
+    choices, expected = pick(logits, sampling, mask={1: [0, 3, 4]}), pick(LOGITS, sampling, mask={1: [0, 3, 4]})
+    choices.check(1, row=0)
+    with pytest.raises(InvalidLogits):
+        choices.check(0, row=0)
+    for facts, expected_facts in (
+        (choices.tokens, expected.tokens),
+        (choices.logprobs, expected.logprobs),
+        (choices.log_masses, expected.log_masses),
+        (choices.gaps, expected.gaps),
+    ):
+        assert facts[1] == expected_facts[1]
 
 
 @pytest.mark.parametrize("size", [1, 31, 32, 33, 100])

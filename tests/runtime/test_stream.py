@@ -46,7 +46,8 @@ def test_the_result_is_that_of_generate() -> None:
     options: dict[str, Any] = {"tokenizer": tiny_tokenizer(), "schema": SCHEMA, "seed": 9, "max_tokens": 50}
     streamed = stream(tiny_llama(), "the whale", **options).result
     whole = generate(tiny_llama(), "the whale", **options)
-    assert (streamed.value, streamed.token_ids, streamed.log_weight) == (whole.value, whole.token_ids, whole.log_weight)
+    assert (streamed.value, streamed.token_ids) == (whole.value, whole.token_ids)
+    assert streamed.log_weight == pytest.approx(whole.log_weight)  # drafts may be read in other portions
 
 
 def test_characters_are_shown_whole() -> None:

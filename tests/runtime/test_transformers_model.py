@@ -1,5 +1,6 @@
 """The KV cache, left padding and positions: a row reads the same numbers as without any of them."""
 
+import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,8 +17,9 @@ from transformers import (
 
 from tests.runtime.tiny_models import PADDING, tiny_llama, tiny_tokenizer
 from tokamask.errors import ModelError, VocabularyMismatch
+from tokamask.runtime.model import CroppableContext
 from tokamask.runtime.model_loader import load_model
-from tokamask.runtime.transformers_model import TransformersModel
+from tokamask.runtime.transformers_model import TransformersContext, TransformersModel
 
 
 def tiny_gpt2() -> Any:
@@ -71,6 +73,80 @@ def test_logits_are_those_without_cache_and_padding(make: Callable[[], Any]) -> 
     context.select([1])
     rows = [[*rows[0], 60, 61, 62]]  # several tokens at once
     assert same(context.extend([rows[0][-3:]]), rows)
+
+
+@pytest.mark.parametrize("make", [tiny_llama, tiny_gpt2])
+@pytest.mark.parametrize("rows_at_first", [1, 3])
+def test_what_is_taken_back_leaves_no_trace(make: Callable[[], Any], rows_at_first: int) -> None:
+    """Random reading, taking back and leaving: all logits are those of a pass without a cache."""
+    plain = make()
+    model = load_model(plain, tiny_tokenizer())
+    randomness = random.Random(rows_at_first)
+
+    def words(low: int, high: int) -> list[int]:
+        return [randomness.randrange(2, 300) for _ in range(randomness.randint(low, high))]
+
+    def check(logits: torch.Tensor, prefixes: Sequence[Sequence[int]]) -> None:
+        with torch.no_grad():
+            expected = [plain(input_ids=torch.tensor([list(row)])).logits[0, -1] for row in prefixes]
+        assert torch.allclose(logits, torch.stack(expected), atol=1e-9)
+
+    for _ in range(8):
+        rows = [words(1, 6) for _ in range(rows_at_first)]
+        context = model.new_context()
+        assert isinstance(context, CroppableContext)
+        check(context.extend(rows), rows)
+        assert context.can_crop
+        for _ in range(6):
+            new = [words(1, 5) for _ in rows]
+            if randomness.random() < 0.3:
+                rows = [[*row, *more] for row, more in zip(rows, new, strict=True)]
+                check(context.extend(new), rows)
+            else:
+                prefixes = [
+                    [*row, *more[: count + 1]]
+                    for row, more in zip(rows, new, strict=True)
+                    for count in range(len(more))
+                ]
+                rows = [[*row, *more] for row, more in zip(rows, new, strict=True)]
+                check(context.extend_all(new), prefixes)
+            counts = [randomness.randint(0, min(6, len(row) - 1)) for row in rows]
+            rows = [row[: len(row) - count] for row, count in zip(rows, counts, strict=True)]
+            context.crop(counts)
+            if randomness.random() < 0.3:
+                kept = randomness.choices(range(len(rows)), k=randomness.randint(1, len(rows)))
+                rows = [list(rows[row]) for row in kept]
+                context.select(kept)
+
+
+def test_slots_that_no_row_needs_leave_the_cache() -> None:
+    context = load_model(tiny_llama(), tiny_tokenizer()).new_context()
+    assert isinstance(context, TransformersContext)
+    context.extend([[3, 4, 5], [6]])
+    context.extend_all([[7, 8, 9, 10], [11]])
+    context.crop([3, 0])
+    assert context._cache.get_seq_length() == 4  # the first row's 3, and one more of both
+    context.extend_all([[7, 8, 9, 10], [11, 12]])
+    context.crop([3, 1])
+    assert context._cache.get_seq_length() == 5
+
+
+def test_a_row_alone_is_read_without_padding() -> None:
+    """Then the model needs no mask, and reads what it would without any draft."""
+    context = load_model(tiny_llama(), tiny_tokenizer()).new_context()
+    assert isinstance(context, TransformersContext)
+    context.extend([[3, 4, 5]])
+    context.extend_all([[7, 8, 9]])
+    context.crop([2])
+    assert not context._is_padded
+    assert context._cache.get_seq_length() == 4
+
+
+def test_windows_cannot_be_taken_back() -> None:
+    context = load_model(tiny_mistral(), tiny_tokenizer()).new_context()
+    assert isinstance(context, CroppableContext)
+    context.extend([[3, 4, 5, 6, 7, 8]])
+    assert not context.can_crop
 
 
 def test_the_vocabulary_is_as_wide_as_the_logits_and_knows_all_stop_tokens() -> None:

@@ -7,22 +7,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tokamask.errors import BudgetTooSmall, ModelError, UnsupportedFeature, VocabularyMismatch
+from tokamask.errors import BudgetTooSmall, ModelError, VocabularyMismatch
 from tokamask.runtime.budget import can_close
 from tokamask.runtime.constraints import Constraint, Specification, read_constraint
 from tokamask.runtime.decode import Request
+from tokamask.runtime.methods import Plan
 from tokamask.runtime.model import Model
 from tokamask.runtime.model_loader import load_model, shared_compiler
 from tokamask.runtime.noise import SEED_LIMIT
 from tokamask.runtime.prompts import Conversation, Prompt, is_batch, read_prompt
 from tokamask.runtime.sampling import Sampling
+from tokamask.runtime.speculation import Speculation, check_speculation, read_speculation
 
 if TYPE_CHECKING:
     from tokamask.masking.compiler import CompiledGrammar, GrammarCompiler
     from tokamask.masking.matcher import Matcher
     from tokamask.masking.vocabulary import Vocabulary
 
-__all__ = ["Call", "Task", "read_call", "refuse_missing_features"]
+__all__ = ["Call", "Task", "read_call"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +45,7 @@ class Call:
     Attributes:
         vocabulary: the model's, with the user's stop tokens added to its own.
         think_until: the text or token after which constraints begin; None: at once.
+        speculation: how drafts are made; None: not at all.
     """
 
     model: Model
@@ -53,6 +56,7 @@ class Call:
     sampling: Sampling
     stop_strings: tuple[bytes, ...]
     think_until: bytes | int | None
+    speculation: Speculation | None
 
     def task(self, place: int) -> Task:
         """The task of row `place`: the n samples of a prompt are neighbours."""
@@ -75,16 +79,6 @@ class Call:
         )
 
 
-def refuse_missing_features(method: str, speculation: Any, checkers: Sequence[Any]) -> None:
-    """Raise `UnsupportedFeature` for what the user asks for and this version does not have."""
-    if method != "mask":
-        raise UnsupportedFeature(f"method={method!r} is not available; 'mask' is")
-    if speculation not in ("auto", None):
-        raise UnsupportedFeature("drafts are not available; leave speculation at 'auto' or None")
-    if len(checkers):
-        raise UnsupportedFeature("checkers are not available; leave checkers empty")
-
-
 def read_call(
     model: Any,
     prompt: str | Conversation | Sequence[str | Conversation] | None,
@@ -98,6 +92,8 @@ def read_call(
     think_until: str | int | None,
     n: int,
     compiler: GrammarCompiler | None,
+    speculation: Any,
+    plan: Plan,
 ) -> Call:
     """Read and check the arguments; `constraints` are those of `Specification`. Errors: see `generate`."""
     prompts: Sequence[str | Conversation]
@@ -117,6 +113,13 @@ def read_call(
     stop_ids, stop_strings = _read_stop(stop)
     if stop_strings and all(specification.given() for specification in specifications):
         raise ValueError("stop texts end free text only, and a constrained document ends when it is complete")
+    check_speculation(speculation)
+    plan.check(
+        sampling,
+        all_constrained=all(specification.given() for specification in specifications),
+        has_stop_texts=bool(stop_strings),
+        has_own_drafts=speculation not in ("auto", None),
+    )
 
     # What is wrong with a constraint shows before a model is loaded. Prompts that share an argument share all of it.
     known: dict[tuple[int, ...], Constraint | None] = {}
@@ -153,7 +156,8 @@ def read_call(
             )
         )
     until = think_until.encode() if isinstance(think_until, str) else think_until
-    return Call(loaded, vocabulary, tuple(tasks), batch, n, sampling, stop_strings, until)
+    drafts = read_speculation(loaded, speculation)
+    return Call(loaded, vocabulary, tuple(tasks), batch, n, sampling, stop_strings, until, drafts)
 
 
 def _new_matcher(

@@ -1,4 +1,7 @@
-"""One step's choice of tokens: model scores, what the rows allow, the noise, the best of each row."""
+"""One step's choices of tokens: model scores, what may be written, the noise, the best of each place.
+
+A place is where one token is to be written: the end of a row, or behind a drafted token of it.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +22,40 @@ __all__ = ["Choices", "choose", "unpack_bitmask"]
 
 @dataclass(frozen=True)
 class Choices:
-    """The chosen tokens, one entry per row.
+    """The chosen tokens, one entry per place.
 
     Attributes:
         tokens: the chosen ids.
         logprobs: their log-probability under the model after temperature (1 when greedy), before mask and truncation.
-        log_masses: the log of the probability that the row's mask left; 0 for rows without a mask.
+        log_masses: the log of the probability that the place's mask left; 0 without a mask.
         gaps: how far the best candidate was ahead of the second, in logits; inf where there was only one.
+        log_totals: the log of the sum of all exponentiated scores, in which a bad one shows.
     """
 
     tokens: list[int]
     logprobs: list[float]
     log_masses: list[float]
     gaps: list[float]
+    log_totals: list[float]
+
+    def check(self, place: int, row: int) -> None:
+        """Refuse a choice that is none. To be asked for places that are reached: behind a wrong draft all may happen.
+
+        Raises:
+            InvalidLogits: NaN, +inf, or no allowed token with a probability above 0. The message names `row`.
+        """
+        total = self.log_totals[place]
+        if not math.isfinite(total):
+            found = "NaN" if math.isnan(total) else "+inf" if total > 0 else "-inf everywhere"
+            raise InvalidLogits(
+                f"the model returned logits with {found} (row {row} of the batch); check its weights and its number "
+                "format"
+            )
+        if self.log_masses[place] == -math.inf:
+            raise InvalidLogits(
+                f"the model gives every token that the constraint allows a logit of -inf (row {row} of the batch); "
+                "take away what suppresses tokens in the model"
+            )
 
 
 @torch.inference_mode()
@@ -41,19 +65,18 @@ def choose(
     *,
     keys: Sequence[int],
     possible: Mapping[int, npt.NDArray[np.bool_]],
-    masked_rows: Sequence[int],
+    masked: Sequence[int],
     allowed: npt.NDArray[np.bool_],
 ) -> Choices:
-    """Choose one token for every row of `logits` (rows, V), which may be overwritten.
+    """Choose one token for every place of `logits` (places, V), which may be overwritten.
+
+    What is chosen at a place that cannot be chosen at is arbitrary: see `Choices.check`.
 
     Args:
-        keys: one noise key per row (see `noise_key`); not looked at when greedy.
-        possible: row -> bool (V,): tokens outside of it do not exist for the model's own law (token healing).
-        masked_rows: the rows with a constraint, ascending.
-        allowed: bool (len(masked_rows), V): their masks.
-
-    Raises:
-        InvalidLogits: NaN, +inf, or no allowed token with a probability above 0.
+        keys: one noise key per place (see `noise_key`); not looked at when greedy.
+        possible: place -> bool (V,): tokens outside of it do not exist for the model's own law (token healing).
+        masked: the places with a constraint, ascending.
+        allowed: bool (len(masked), V): their masks.
     """
     if logits.device.type == "mps":
         logits = logits.cpu()  # there is no float64 there, and the noise needs it
@@ -61,17 +84,17 @@ def choose(
     scores = logits if logits.dtype == torch.float64 else logits.float()
     if temperature != 1.0:
         scores = scores / temperature
-    for row, spelling in possible.items():
-        scores[row].masked_fill_(_on(~spelling, scores), -math.inf)
+    for place, spelling in possible.items():
+        scores[place].masked_fill_(_on(~spelling, scores), -math.inf)
     total = scores.logsumexp(dim=-1)
 
     mass = total
-    if len(masked_rows) == len(scores):
+    if len(masked) == len(scores):
         scores = scores.masked_fill_(_on(~allowed, scores), -math.inf)
-    elif masked_rows:
-        index = torch.tensor(masked_rows, device=scores.device)
+    elif masked:
+        index = torch.tensor(masked, device=scores.device)
         scores[index] = scores[index].masked_fill_(_on(~allowed, scores), -math.inf)
-    if masked_rows:
+    if masked:
         mass = scores.logsumexp(dim=-1)
 
     contest = scores
@@ -85,13 +108,12 @@ def choose(
 
     # One transfer from the device for everything a step needs to know.
     facts = torch.stack([chosen[:, 0], total, mass, logprobs, gaps]).double().tolist()
-    for row, (row_total, row_mass) in enumerate(zip(facts[1], facts[2], strict=True)):
-        _check_sum(row, row_total, row_mass)
     return Choices(
         tokens=[int(token) for token in facts[0]],
         logprobs=facts[3],
-        log_masses=[row_mass - row_total for row_total, row_mass in zip(facts[1], facts[2], strict=True)],
+        log_masses=[place_mass - place_total for place_total, place_mass in zip(facts[1], facts[2], strict=True)],
         gaps=facts[4],
+        log_totals=facts[1],
     )
 
 
@@ -104,16 +126,3 @@ def unpack_bitmask(bitmask: npt.NDArray[np.int32], size: int) -> npt.NDArray[np.
 def _on(mask: npt.NDArray[np.bool_], scores: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(mask).to(scores.device)
 
-
-def _check_sum(row: int, total: float, mass: float) -> None:
-    """A NaN or +inf anywhere in a row shows in the log of its sum."""
-    if not math.isfinite(total):
-        found = "NaN" if math.isnan(total) else "+inf" if total > 0 else "-inf everywhere"
-        raise InvalidLogits(
-            f"the model returned logits with {found} (row {row} of the batch); check its weights and its number format"
-        )
-    if mass == -math.inf:
-        raise InvalidLogits(
-            f"the model gives every token that the constraint allows a logit of -inf (row {row} of the batch); "
-            "take away what suppresses tokens in the model"
-        )

@@ -1,8 +1,11 @@
-"""The decoding loop: a batch of rows, one token per row and step, until every row is finished.
+"""The decoding loop: a batch of rows, one token per row and step or more, until every row is finished.
 
 A row's output depends on its own request alone. Its random numbers are keyed by (seed, sample, attempt, position), its
 mask by what it accepted and what is left of its budget; rows only share the model's forward pass. A finished row leaves
 the batch, and its keys and values with it.
+
+With speculation a row reads the tokens it may write next together with its last one, and takes its own choices behind
+them for as long as they agree: see `tokamask.runtime.speculation`.
 """
 
 from __future__ import annotations
@@ -20,17 +23,19 @@ import torch
 from tokamask.masking.bitmask import allocate_bitmask
 from tokamask.runtime.choice import choose, unpack_bitmask
 from tokamask.runtime.healing import Healing
-from tokamask.runtime.model import Model
+from tokamask.runtime.model import Context, CroppableContext, Model
 from tokamask.runtime.noise import noise_key
 from tokamask.runtime.prompts import Prompt
 from tokamask.runtime.results import FinishReason
 from tokamask.runtime.sampling import Sampling
+from tokamask.runtime.speculation import Speculation
+from tokamask.runtime.turns import Planner, Turn
 
 if TYPE_CHECKING:
     from tokamask.masking.matcher import Matcher
     from tokamask.masking.vocabulary import Vocabulary
 
-__all__ = ["NEAR_TIE", "Request", "Row", "decode"]
+__all__ = ["NEAR_TIE", "Request", "Row", "decode", "whole_characters"]
 
 NEAR_TIE = 1e-3
 """Logits closer than this may change places when the batch has another shape (float32 matrix products)."""
@@ -77,6 +82,9 @@ class Row:
         self.finish_reason: FinishReason | None = None
         self.last_token = -1
         self.steps = 0
+        self.forward_passes = 0
+        self.drafted = 0
+        self.drafts_accepted = 0
         self.near_ties = 0
         self.masks = 0
         self.mask_seconds = 0.0
@@ -88,8 +96,13 @@ class Row:
         return self.request.max_tokens - len(self.token_ids)
 
     @property
-    def noise_key(self) -> int:
-        return noise_key(self.request.seed, self.request.sample, self.request.attempt, self.steps)
+    def is_healing(self) -> bool:
+        """Whether the end of the prompt is still being spelled."""
+        return self._healing is not None
+
+    def noise_key(self, ahead: int) -> int:
+        """The key of the token that is chosen after `ahead` more."""
+        return noise_key(self.request.seed, self.request.sample, self.request.attempt, self.steps + ahead)
 
     def possible(self) -> npt.NDArray[np.bool_] | None:
         """bool (V,): the tokens that agree with the prompt's end; None once it is spelled."""
@@ -104,6 +117,16 @@ class Row:
             matcher.fill_bitmask(bitmask, place, self.tokens_left)
         else:
             _pack(self._healing.allowed(self.tokens_left), bitmask[place])
+        self.mask_seconds += time.perf_counter() - start
+        self.masks += 1
+
+    def fill_ahead(
+        self, matcher: Matcher, token: int, ahead: int, bitmask: npt.NDArray[np.int32], place: int
+    ) -> None:
+        """Move a fork of the row's matcher on by the last of `ahead` drafted tokens, and fill the mask behind it."""
+        start = time.perf_counter()
+        matcher.accept_token(token)
+        matcher.fill_bitmask(bitmask, place, self.tokens_left - ahead)
         self.mask_seconds += time.perf_counter() - start
         self.masks += 1
 
@@ -152,13 +175,13 @@ class Row:
                 if certain.endswith(stop[:length])
             ]
             certain = certain[: len(certain) - max(held_back, default=0)]
-        return _whole_characters(certain)
+        return whole_characters(certain)
 
     def document(self) -> str | None:
         """The text so far, in whole characters, from where the document begins; None while it has not begun."""
         if self._document_start is None:
             return None
-        return _whole_characters(self.text[self._document_start :])
+        return whole_characters(self.text[self._document_start :])
 
     def _end_of_thoughts(self, token: int, new_length: int) -> int | None:
         """Where in the text the document begins, if the marker has just come."""
@@ -197,11 +220,15 @@ class Row:
         return bool(found)
 
 
-def decode(model: Model, requests: Sequence[Request], sampling: Sampling) -> Iterator[Sequence[Row]]:
+def decode(
+    model: Model, requests: Sequence[Request], sampling: Sampling, speculation: Speculation | None = None
+) -> Iterator[Sequence[Row]]:
     """Write all rows side by side; yields, after every step, the rows that took part in it.
 
+    Without `speculation`, or where the model's context cannot take tokens back, a step is one token of every row.
+
     Raises:
-        InvalidLogits: see `choose`.
+        InvalidLogits: see `Choices.check`.
     """
     rows = [Row(request) for request in requests]
     prompts = list({id(row.request.prompt): row.request.prompt for row in rows}.values())
@@ -213,39 +240,81 @@ def decode(model: Model, requests: Sequence[Request], sampling: Sampling) -> Ite
         wanted = [place[id(row.request.prompt)] for row in rows]
         context.select(wanted)
         logits = logits[wanted]
-    bitmask = allocate_bitmask(len(rows), model.vocabulary.size)
-    while True:
-        _step(rows, logits, sampling, bitmask)
-        yield rows
-        going_on = [index for index, row in enumerate(rows) if row.finish_reason is None]
-        if not going_on:
-            return
+    if not (isinstance(context, CroppableContext) and context.can_crop):
+        speculation = None
+    planner = Planner(rows, speculation)
+    turns = planner.plan(rows, longest_draft=0)
+    _choose(turns, logits, sampling, planner.bitmask)
+    planner.observe_choices(turns)
+    yield rows
+    while going_on := [index for index, row in enumerate(rows) if row.finish_reason is None]:
+        started = time.perf_counter()
         if len(going_on) < len(rows):
             context.select(going_on)
             rows = [rows[index] for index in going_on]
-        logits = context.extend([[row.last_token] for row in rows])
+        _take_back(context, [turns[index] for index in going_on])
+        turns = planner.plan(rows, planner.longest_draft(len(rows)))
+        logits = _read(context, turns)
+        _choose(turns, logits, sampling, planner.bitmask)
+        planner.observe_choices(turns)
+        planner.observe_time(turns, time.perf_counter() - started)
+        yield rows
 
 
-def _step(rows: Sequence[Row], logits: torch.Tensor, sampling: Sampling, bitmask: npt.NDArray[np.int32]) -> None:
-    """One token for every row."""
-    masked_rows = [index for index, row in enumerate(rows) if row.request.matcher is not None]
-    for place, index in enumerate(masked_rows):
-        rows[index].fill(bitmask, place)
+def _take_back(context: Context, turns: Sequence[Turn]) -> None:
+    """Take back the guesses that did not come true. The last token written was not read, so it is not among them."""
+    wrong = [turn.width - (len(turn.written) - 1) for turn in turns]
+    if any(wrong):
+        assert isinstance(context, CroppableContext), "only what can take tokens back drafts"
+        context.crop(wrong)
+
+
+def _read(context: Context, turns: Sequence[Turn]) -> torch.Tensor:
+    """float (choices, V): the logits of all choices, turn by turn."""
+    tokens = [turn.tokens for turn in turns]
+    if all(turn.width == 0 for turn in turns):
+        return context.extend(tokens)
+    assert isinstance(context, CroppableContext), "only what can take tokens back drafts"
+    return context.extend_all(tokens)
+
+
+def _choose(
+    turns: Sequence[Turn], logits: torch.Tensor, sampling: Sampling, bitmask: npt.NDArray[np.int32]
+) -> None:
+    """One token for every row, and one more for every guess that comes true."""
+    places = [(turn, ahead) for turn in turns for ahead in range(1 + turn.width)]
+    masked = [place for place, (turn, _) in enumerate(places) if turn.row.request.matcher is not None]
+    masks = [turn.mask + ahead for turn, ahead in places if turn.row.request.matcher is not None]
     choices = choose(
         logits,
         sampling,
-        keys=[] if sampling.is_greedy else [row.noise_key for row in rows],
-        possible={index: tokens for index, row in enumerate(rows) if (tokens := row.possible()) is not None},
-        masked_rows=masked_rows,
-        allowed=unpack_bitmask(bitmask[: len(masked_rows)], logits.shape[-1]),
+        keys=[] if sampling.is_greedy else [turn.row.noise_key(ahead) for turn, ahead in places],
+        possible={
+            place: tokens for place, (turn, _) in enumerate(places) if (tokens := turn.row.possible()) is not None
+        },
+        masked=masked,
+        allowed=unpack_bitmask(bitmask[masks], logits.shape[-1]),
     )
-    for row, token, logprob, log_mass, gap in zip(
-        rows, choices.tokens, choices.logprobs, choices.log_masses, choices.gaps, strict=True
-    ):
-        row.accept(token, logprob, log_mass, gap)
+    place = 0
+    for number, turn in enumerate(turns):
+        row = turn.row
+        row.forward_passes += 1
+        row.drafted += turn.width
+        for ahead in range(1 + turn.width):
+            choices.check(place + ahead, number)
+            token = choices.tokens[place + ahead]
+            row.accept(
+                token, choices.logprobs[place + ahead], choices.log_masses[place + ahead], choices.gaps[place + ahead]
+            )
+            turn.written.append(token)
+            came_true = ahead < turn.width and token == turn.draft.tokens[ahead]
+            row.drafts_accepted += came_true
+            if not came_true or row.finish_reason is not None:
+                break
+        place += 1 + turn.width
 
 
-def _whole_characters(data: bytes | bytearray) -> str:
+def whole_characters(data: bytes | bytearray) -> str:
     """The text of `data` without a character that is still incomplete at its end."""
     return codecs.getincrementaldecoder("utf-8")(errors="replace").decode(data)
 

@@ -23,6 +23,8 @@ class Draw:
         mask_seconds: seconds spent in the constraint.
         wall_seconds: seconds from the beginning of the call to the sequence's end.
         error: why the sequence is rejected; None for one that satisfies the constraint.
+        near_ties: see `Stats`.
+        log_factor: the log of the factor that checkers put on the text; part of log_weight.
     """
 
     token_ids: tuple[int, ...]
@@ -35,3 +37,5 @@ class Draw:
     mask_seconds: float
     wall_seconds: float
     error: str | None = None
+    near_ties: int = 0
+    log_factor: float = 0.0

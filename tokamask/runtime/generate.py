@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
-from tokamask.errors import GenerationInterrupted
-from tokamask.runtime.call import Call, read_call, refuse_missing_features
-from tokamask.runtime.constraints import Constraint
-from tokamask.runtime.decode import Row, decode
+from tokamask.errors import GenerationInterrupted, UnsupportedFeature
+from tokamask.runtime.call import Call, read_call
+from tokamask.runtime.decode import decode
+from tokamask.runtime.draw import Draw
+from tokamask.runtime.methods import Plan, draw_samples, new_particle, read_plan, write
 from tokamask.runtime.prompts import Conversation
-from tokamask.runtime.results import FinishReason, Generation, Partial, Samples, Stats, Stream
+from tokamask.runtime.reading import partial_value, read_draw, read_row
+from tokamask.runtime.results import FinishReason, Generation, Mass, Partial, Samples, Stream
 from tokamask.runtime.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -111,11 +113,24 @@ def generate(
             ends when it is complete, so stop texts do not apply to it.
         think_until: text is free until this marker, a text or a token id, and then the constraint begins. The marker is
             forced when what is left of max_tokens reaches the shortest document.
-        method: "mask": every token is drawn from what the constraint allows at that point.
+        method: how samples are drawn; all but "mask" weigh them against the model conditioned on the constraint, and
+            so take no truncated sampling. See docs/sampling.md.
+            "mask": every token is drawn from what the constraint allows at that point.
+            "awrs": the same by rejection: the constraint is asked about single tokens, as checkers are.
+            "smc": the n samples are one population, in which those that weigh little make room for copies of those
+            that weigh much.
+            "asap", "weighted", "cars": samples learn from earlier ones; those of "cars" are exact.
         n: how many samples to draw per prompt; they share the prompt's KV cache.
-        speculation: "auto" or None.
+        speculation: "auto": tokens that are forced or repeat the text are drafted and read several at a time where
+            that is measured to be faster (see tokamask.runtime.speculation); the output is the same, up to near ties.
+            None: one token per step. A `Speculation` says how to draft.
+        checkers: what judges the output besides the constraint, asked about the tokens that the model wants: `Checker`
+            objects, and functions from the complete text to bool. They judge the document, without the thoughts. With
+            checkers "mask" weighs its samples too, and free text that reaches max_tokens is only judged as a beginning;
+            "awrs" and "smc" end it in time. Where checkers leave no way on, the finish_reason is "rejected".
         compiler: a `GrammarCompiler` for the model's vocabulary; None uses one that all calls with this model share.
-        strict: run every row alone, so that even near ties (`stats.near_ties`) come out as they do alone.
+        strict: run every row alone and without drafts, so that even near ties (`stats.near_ties`) always come out the
+            same.
 
     Returns:
         A `Generation` for one prompt, a list of them for a batch; with n > 1 `Samples` in their place.
@@ -126,9 +141,11 @@ def generate(
         ModelError: the model or tokenizer cannot be loaded, or the prompt does not fit its context.
         InvalidLogits: the model returned NaN or nothing that can be chosen.
         GenerationInterrupted: Ctrl-C; the finished results are in `.finished`.
+        CheckerError: a checker raised; the message names it.
+        ValueError: arguments that do not go together.
         UnsupportedFeature: an option that this version does not have.
     """
-    refuse_missing_features(method, speculation, checkers)
+    plan = read_plan(method, checkers)
     call = read_call(
         model,
         prompt,
@@ -141,14 +158,12 @@ def generate(
         think_until=think_until,
         n=n,
         compiler=compiler,
+        speculation=None if strict else speculation,
+        plan=plan,
     )
-    generations = _generate_all(call, rows_at_once=1 if strict else ROWS_AT_ONCE)
-    results: list[Generation] | list[Samples]
-    if n == 1:
-        results = generations
-    else:
-        groups = [generations[start : start + n] for start in range(0, len(generations), n)]
-        results = [Samples(tuple(group), sum(one.stats.masks for one in group)) for group in groups]
+    rows_at_once = 1 if strict else ROWS_AT_ONCE
+    groups = _generate_all(call, rows_at_once) if plan.is_plain else _draw_all(call, plan, rows_at_once)
+    results: list[Generation] | list[Samples] = groups if n > 1 else [group[0] for group in groups]
     return results if call.is_batch else results[0]
 
 
@@ -173,12 +188,17 @@ def stream(
 ) -> Stream:
     """Generate for one prompt, and see the document grow; arguments and errors are those of `generate`.
 
-    What has been shown cannot be taken back, so a document that the validation at the end refuses is not retried.
+    What has been shown cannot be taken back, so a document that the validation at the end refuses is not retried, and
+    the methods "asap", "weighted" and "cars" are refused.
 
     Returns:
         An iterator of `Partial(value, text)`; its `.result` is the `Generation`.
     """
-    refuse_missing_features(method, speculation, checkers)
+    plan = read_plan(method, checkers)
+    if plan.draws_on_trie:
+        raise UnsupportedFeature(
+            f"method {method!r} may take back what it has written, so it has no stream: generate()"
+        )
     call = read_call(
         model,
         prompt,
@@ -191,15 +211,18 @@ def stream(
         think_until=think_until,
         n=1,
         compiler=compiler,
+        speculation=speculation,
+        plan=plan,
     )
     if call.is_batch:
         raise TypeError("stream() takes one prompt; generate() takes a batch")
     cancelled = Event()
-    return Stream(_stream_parts(call, cancelled), cancelled)
+    parts = _stream_row(call, cancelled) if plan.is_plain else _stream_particle(call, plan, cancelled)
+    return Stream(parts, cancelled)
 
 
-def _generate_all(call: Call, rows_at_once: int) -> list[Generation]:
-    """The rows of a call, in order; rows that the validation at the end refuses are generated again."""
+def _generate_all(call: Call, rows_at_once: int) -> list[Samples]:
+    """The samples of every prompt; rows that the validation at the end refuses are generated again."""
     finished: list[Generation | None] = [None] * (len(call.tasks) * call.n)
     # Prompts of like length side by side: less padding.
     pending = sorted(range(len(finished)), key=lambda place: len(call.task(place).prompt.token_ids))
@@ -217,18 +240,52 @@ def _generate_all(call: Call, rows_at_once: int) -> list[Generation]:
                 pending = refused
     except KeyboardInterrupt:
         raise GenerationInterrupted(list(finished)) from None
-    return [result for result in finished if result is not None]
+    samples = []
+    for index, task in enumerate(call.tasks):
+        group = tuple(one for one in finished[index * call.n : (index + 1) * call.n] if one is not None)
+        samples.append(Samples(group, sum(one.stats.masks for one in group), is_bounded=not task.prompt.lost))
+    return samples
 
 
 def _generate_group(call: Call, places: Sequence[int], attempt: int) -> Iterator[tuple[int, Generation]]:
     """Rows that share their forward passes, each with its place as soon as it is finished."""
     requests = {place: call.request(place, attempt) for place in places}
     place_of = {id(request): place for place, request in requests.items()}
-    for rows in decode(call.model, list(requests.values()), call.sampling):
+    for rows in decode(call.model, list(requests.values()), call.sampling, call.speculation):
         for row in rows:
             if row.finish_reason is not None:
                 place = place_of[id(row.request)]
-                yield place, _read_row(row, call.task(place).constraint, call.sampling)
+                yield place, read_row(row, call.task(place).constraint, call.sampling)
+
+
+def _draw_all(call: Call, plan: Plan, rows_at_once: int) -> list[Samples]:
+    """The samples of every prompt, drawn by a method that gives weights; nothing is generated again."""
+    draws: dict[int, Draw] = {}
+    masses: dict[int, Mass | None] = {}
+    try:
+        with _progress_bar(len(call.tasks) * call.n) as bar:
+            for place, draw, mass in draw_samples(call, plan, rows_at_once):
+                draws[place] = draw
+                masses[place // call.n] = mass
+                bar.update()
+    except KeyboardInterrupt:
+        finished = [
+            read_draw(draws[place], call, place) if place in draws else None
+            for place in range(len(call.tasks) * call.n)
+        ]
+        raise GenerationInterrupted(list(finished)) from None
+    samples = []
+    for index, task in enumerate(call.tasks):
+        places = range(index * call.n, (index + 1) * call.n)
+        samples.append(
+            Samples(
+                tuple(read_draw(draws[place], call, place) for place in places),
+                sum(draws[place].evaluations for place in places),
+                masses[index],
+                is_bounded=not task.prompt.lost and not any(draws[place].log_factor for place in places),
+            )
+        )
+    return samples
 
 
 def _deserves_retry(call: Call, place: int, result: Generation) -> bool:
@@ -238,69 +295,40 @@ def _deserves_retry(call: Call, place: int, result: Generation) -> bool:
     return is_inexact and result.finish_reason is FinishReason.REJECTED and not call.sampling.is_greedy
 
 
-def _stream_parts(call: Call, cancelled: Event) -> Generator[Partial, None, Generation]:
+def _stream_row(call: Call, cancelled: Event) -> Generator[Partial, None, Generation]:
     """The partial values of a call's only row; returns its generation."""
     constraint = call.tasks[0].constraint
     shown = None
     try:
-        for rows in decode(call.model, [call.request(0, attempt=0)], call.sampling):
+        for rows in decode(call.model, [call.request(0, attempt=0)], call.sampling, call.speculation):
             row = rows[0]
             text = row.certain_text()
             if text != shown:
                 shown = text
-                yield Partial(_partial_value(row, constraint, text), text)
+                yield Partial(partial_value(constraint, text, row.document()), text)
             if cancelled.is_set() and row.finish_reason is None:
                 row.cancel()
                 break
     except KeyboardInterrupt:
         raise GenerationInterrupted([None]) from None
-    return _read_row(row, constraint, call.sampling)
+    return read_row(row, constraint, call.sampling)
 
 
-def _read_row(row: Row, constraint: Constraint | None, sampling: Sampling) -> Generation:
-    """A finished row as the user sees it; only its value can still go wrong."""
-    assert row.finish_reason is not None, "rows are read when they are finished"
-    text = row.text.decode("utf-8", errors="replace")  # free text may be cut inside a character
-    finish_reason, value, error = row.finish_reason, None, None
-    log_weight = None if sampling.truncates or constraint is None or constraint.validate else row.log_weight
-    if finish_reason is FinishReason.CANCELLED:
-        log_weight = None
-    elif constraint is None:
-        value = text
-    else:
-        try:
-            value = constraint.value(row.document() or "")
-        except Exception as refusal:  # validators are the user's code: whatever they raise refuses the document
-            finish_reason = FinishReason.REJECTED
-            error = f"{type(refusal).__name__}: {refusal}"
-            log_weight = None if log_weight is None else -math.inf
-    return Generation(
-        value=value,
-        text=text,
-        token_ids=tuple(row.token_ids),
-        logprobs=tuple(row.logprobs),
-        finish_reason=finish_reason,
-        log_weight=log_weight,
-        stats=Stats(
-            tokens=len(row.token_ids),
-            forward_passes=row.steps,
-            masks=row.masks,
-            mask_seconds=row.mask_seconds,
-            wall_seconds=row.wall_seconds,
-            seed=row.request.seed,
-            near_ties=row.near_ties,
-            attempts=row.request.attempt + 1,
-        ),
-        error=error,
-    )
-
-
-def _partial_value(row: Row, constraint: Constraint | None, text: str) -> Any:
-    """What is certain of a row's value: free text is its own value, and thoughts have none."""
-    if constraint is None:
-        return text
-    document = row.document()
-    return None if document is None else constraint.reader.read_partial(document)
+def _stream_particle(call: Call, plan: Plan, cancelled: Event) -> Generator[Partial, None, Generation]:
+    """The same for a row that a method with weights draws."""
+    shown = None
+    try:
+        for (particle,) in write(call, plan, [new_particle(call, plan, 0)]):
+            text = particle.certain_text()
+            if text != shown:
+                shown = text
+                yield Partial(partial_value(call.tasks[0].constraint, text, particle.document()), text)
+            if cancelled.is_set() and not particle.is_finished:
+                unread = read_draw(replace(particle.draw(), error="cancelled"), call, 0)
+                return replace(unread, finish_reason=FinishReason.CANCELLED, log_weight=None, error=None)
+    except KeyboardInterrupt:
+        raise GenerationInterrupted([None]) from None
+    return read_draw(particle.draw(), call, 0)
 
 
 def _progress_bar(rows: int) -> Any:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from tokamask.masking.vocabulary import Vocabulary
 
-__all__ = ["Context", "Message", "Model"]
+__all__ = ["Context", "CroppableContext", "Message", "Model"]
 
 Message = Mapping[str, Any]
 """A chat message as transformers' templates take it: {"role": "user", "content": "..."}."""
@@ -31,6 +31,31 @@ class Context(Protocol):
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep these rows, in this order. A row that is named twice becomes two rows that share what was read."""
+        ...
+
+
+@runtime_checkable
+class CroppableContext(Context, Protocol):
+    """A context that can forget the tokens it read last. Speculation needs one; with any other it stays off."""
+
+    @property
+    def can_crop(self) -> bool:
+        """Whether `crop` leaves no trace with this model; asked after the first `extend`."""
+        ...
+
+    def extend_all(self, tokens: Sequence[Sequence[int]]) -> torch.Tensor:
+        """`extend`, with the logits after every token instead of the last ones.
+
+        Returns:
+            float (sum of the lengths, V): the logits after each token, row by row. The caller may overwrite them.
+        """
+        ...
+
+    def crop(self, counts: Sequence[int]) -> None:
+        """Forget the last `counts[row]` tokens of every row, as if they had never been read.
+
+        A row keeps at least one token.
+        """
         ...
 
 

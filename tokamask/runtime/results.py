@@ -9,7 +9,9 @@ from enum import StrEnum
 from threading import Event
 from typing import Any, overload
 
-__all__ = ["FinishReason", "Generation", "Partial", "Samples", "Stats", "Stream", "log_sum_exp"]
+from tokamask.masking.rejection import log_sum_exp
+
+__all__ = ["FinishReason", "Generation", "Mass", "Partial", "Samples", "Stats", "Stream"]
 
 
 class FinishReason(StrEnum):
@@ -20,7 +22,8 @@ class FinishReason(StrEnum):
     CANCELLED = "cancelled"
     """The stream was cancelled."""
     REJECTED = "rejected"
-    """The document satisfies the constraint, but the type's own validators or the validation at the end refuse it."""
+    """The document satisfies the constraint, but the type's own validators or the validation at the end refuse it; or
+    the checkers left no way to complete it."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,15 @@ class Stats:
     Attributes:
         tokens: tokens generated, stop token included.
         forward_passes: calls of the model this row took part in, the prompt's included.
-        masks: masks that were filled.
+        masks: masks that were filled, those of drafted tokens included.
         mask_seconds: time spent in the constraint: masks and accepted tokens.
         wall_seconds: time from the start of the row's group to the row's end.
         seed: what the random numbers were made from; passing it again repeats the generation.
         near_ties: choices whose two best candidates were less than 1e-3 (in logits) apart. At these the rounding of
-            another batch shape may choose differently, unless `strict=True`.
+            another batch shape or draft may choose differently, unless `strict=True`.
         attempts: how often the document was generated until it passed the validation at the end.
+        drafted: guesses at next tokens that the model read along; see `tokamask.runtime.speculation`.
+        accepted: how many of them were what it then wrote.
     """
 
     tokens: int
@@ -47,6 +52,8 @@ class Stats:
     seed: int
     near_ties: int
     attempts: int
+    drafted: int = 0
+    accepted: int = 0
 
     @property
     def tokens_per_second(self) -> float:
@@ -67,9 +74,10 @@ class Generation:
             the mask and before truncation. At the tokens that heal the prompt, the model's law is the one among the
             tokens that agree with the prompt's end.
         finish_reason: see `FinishReason`.
-        log_weight: the log of a proper importance weight against the model after temperature: the sum over the tokens
-            of the log of the probability that the mask left. None where no proper weight exists (greedy, top_k, top_p,
-            min_p, free text, cancelled, or a document that was retried). -inf for a rejected document.
+        log_weight: the log of a proper importance weight: see docs/sampling.md for the target of each method. With
+            method "mask" and no checkers it is the sum over the tokens of the log of the probability that the mask
+            left. None where no proper weight exists (greedy, top_k, top_p, min_p, free text without checkers,
+            cancelled, or a document that was retried). -inf for a rejected document.
         error: why the document was rejected.
     """
 
@@ -84,15 +92,33 @@ class Generation:
 
 
 @dataclass(frozen=True)
+class Mass:
+    """What a method knows of a constraint's mass besides the weights of its samples.
+
+    Attributes:
+        log_z: the log of an unbiased estimate of the mass.
+        bounds: certain bounds of the log of the mass.
+    """
+
+    log_z: float
+    bounds: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Samples(Sequence[Generation]):
     """Several generations of one prompt.
 
     Attributes:
-        evaluations: how many masks were computed for them.
+        evaluations: how often the constraint and the checkers were asked for them, about a token or for a mask.
+        mass: what the method knows of the constraint's mass; None: what the weights say.
+        is_bounded: whether the documents seen bound the mass. They do not where a checker weighs, or where the prompt
+            was healed, as a document's log-probabilities then leave out the tokens inside the prompt.
     """
 
     generations: tuple[Generation, ...]
     evaluations: int
+    mass: Mass | None = None
+    is_bounded: bool = True
 
     @property
     def log_weights(self) -> tuple[float, ...] | None:
@@ -102,15 +128,21 @@ class Samples(Sequence[Generation]):
 
     @property
     def log_z(self) -> float | None:
-        """The log of the mean weight: an unbiased estimate (before the log) of the probability that the model, left
-        alone, writes a document that the constraint accepts within max_tokens."""
+        """The log of an unbiased estimate (before the log) of the probability that the model, left alone, writes a
+        document that the constraint and the checkers accept within max_tokens: the mean weight, unless the method
+        knows better. Where checkers weigh, it is the mean of their factor over those documents.
+        """
+        if self.mass is not None:
+            return self.mass.log_z
         weights = self.log_weights
         return None if weights is None else log_sum_exp(weights) - math.log(len(weights))
 
     @property
     def bounds(self) -> tuple[float, float] | None:
         """Certain bounds on what `log_z` estimates: at least the distinct documents seen, at most everything."""
-        if self.log_weights is None:
+        if self.mass is not None:
+            return self.mass.bounds
+        if self.log_weights is None or not self.is_bounded:
             return None
         seen = {
             generation.token_ids: sum(generation.logprobs)
@@ -181,11 +213,3 @@ class Stream(Iterator[Partial]):
     def cancel(self) -> None:
         """End the stream after the token under way, from any thread; its result is then "cancelled"."""
         self._cancelled.set()
-
-
-def log_sum_exp(values: Sequence[float]) -> float:
-    """log(sum(exp(values))) without overflow; -inf for no values."""
-    largest = max(values, default=-math.inf)
-    if largest == -math.inf:
-        return -math.inf
-    return largest + math.log(sum(math.exp(value - largest) for value in values))

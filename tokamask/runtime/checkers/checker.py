@@ -58,6 +58,7 @@ class Checker(Protocol[State]):
     def log_weight(self, state: State) -> float:
         """The log of a factor on the probability of every text that passed here; 0 for a checker that only judges.
 
-        Soft checkers prefer texts this way. The factor of a whole output is that of its last state.
+        Soft checkers prefer texts this way. The factor of a whole output is that of its last state; those before it
+        only guide the search. -inf is as certain as None: it stays so for every text that goes on from there.
         """
         ...
