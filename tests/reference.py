@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from tokamask.grammar.grammar import Grammar
@@ -185,22 +185,38 @@ def character_spellings(character: str) -> list[str]:
     return found
 
 
-def spellings(value: Any, whitespace: Sequence[str] = ("",), is_ordered: bool = True) -> Iterator[str]:
-    """Every JSON text of a value: any escapes, any of the `whitespace` between tokens (none around the document).
+def minimal_spellings(character: str) -> list[str]:
+    """The ways of writing one character that escape it only where it must be: the shortest, in either case."""
+    shortest = min(map(len, character_spellings(character)))
+    found = [spelling for spelling in character_spellings(character) if len(spelling) == shortest]
+    return [spelling for spelling in found if spelling == character] or found
 
-    Keys come in the order of the dict, or in every order. Numbers have their plain spelling.
+
+def spellings(
+    value: Any,
+    whitespace: Sequence[str] = ("",),
+    is_ordered: bool = True,
+    spell: Callable[[str], list[str]] = character_spellings,
+) -> Iterator[str]:
+    """Every JSON text of a value: any of the `whitespace` between tokens (none around the document).
+
+    Keys come in the order of the dict, or in every order, characters as `spell` has them. Numbers have their plain
+    spelling.
     """
     match value:
         case str():
-            for chosen in itertools.product(*map(character_spellings, value)):
+            for chosen in itertools.product(*map(spell, value)):
                 yield '"' + "".join(chosen) + '"'
         case list():
-            for items in itertools.product(*(list(spellings(item, whitespace, is_ordered)) for item in value)):
+            for items in itertools.product(*(list(spellings(item, whitespace, is_ordered, spell)) for item in value)):
                 yield from _spaced(["[", *_separated([[item] for item in items]), "]"], whitespace)
         case dict():
             orders = [tuple(value.items())] if is_ordered else itertools.permutations(value.items())
             for order in orders:
-                pairs = [[list(spellings(name)), list(spellings(item, whitespace, is_ordered))] for name, item in order]
+                pairs = [
+                    [list(spellings(name, spell=spell)), list(spellings(item, whitespace, is_ordered, spell))]
+                    for name, item in order
+                ]
                 for chosen in itertools.product(*itertools.chain(*pairs)):
                     members = [[name, ":", item] for name, item in zip(chosen[::2], chosen[1::2], strict=True)]
                     yield from _spaced(["{", *_separated(members), "}"], whitespace)

@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema
 import lark
 
-from tests.reference import spellings
+from tests.reference import character_spellings, minimal_spellings, spellings
 from tokamask.grammar.grammar import Grammar
 from tokamask.masking.vocabulary import Vocabulary
 
@@ -115,19 +115,21 @@ def _of_schema(
     whitespace: str = "none",
     blanks: Sequence[str] = ("",),
     order: Any = "schema",
+    escapes: str = "json",
 ) -> FiniteCase:
     """The values of `universe` that jsonschema finds valid, spelled in every way; it must hold all valid ones."""
+    spell = {"json": character_spellings, "minimal": minimal_spellings}[escapes]
 
     def texts() -> list[bytes]:
         validator = jsonschema.Draft202012Validator(schema)
         valid = [value for value in universe if validator.is_valid(value)]
         assert len(valid) > 0, "a universe without a valid value"
-        return [text.encode() for value in valid for text in spellings(value, blanks, order == "schema")]
+        return [text.encode() for value in valid for text in spellings(value, blanks, order == "schema", spell)]
 
     def make() -> Grammar:
-        return Grammar.from_json_schema(schema, whitespace=whitespace, property_order=order)
+        return Grammar.from_json_schema(schema, whitespace=whitespace, property_order=order, escapes=escapes)
 
-    return FiniteCase(f"{order} {whitespace} {json.dumps(schema)[:70]}", make, texts)
+    return FiniteCase(f"{order} {whitespace} {escapes} {json.dumps(schema)[:70]}", make, texts)
 
 
 def _objects(**values: Sequence[Any]) -> list[dict[str, Any]]:
@@ -163,6 +165,10 @@ FINITE: tuple[FiniteCase, ...] = (
                ["a/", 'q"', "\n\x01", "é", 10, 1, None, True, [1, []], {"a": {}}, False, "a"]),
     _of_schema({"enum": ["😀", "\x7f", "aa"]}, ["😀", "\x7f", "aa"]),
     _of_schema(_AB, _AB_TEXTS),
+    _of_schema({"enum": ["a/", 'q"', "\n\x01\x1f", "é\\", {"/\x7f": ["\b\x0b"], "\0": None}]},
+               ["a/", 'q"', "\n\x01\x1f", "é\\", {"/\x7f": ["\b\x0b"], "\0": None}, "a"], escapes="minimal"),
+    _of_schema({"type": "string", "pattern": '^[a"\\x02\\x1e\\f]{1,2}$'},
+               [a + b for a in ["", *'a"\x02\x1e\f'] for b in 'a"\x02\x1e\f'], escapes="minimal"),
     _of_schema({"type": "string", "pattern": "^(/|é|b/?)$", "minLength": 2}, ["/", "é", "b", "b/"]),
     _of_schema({"anyOf": [{"const": "a"}, {**_AB, "minLength": 2}, {"type": "null"}]}, [*_AB_TEXTS, None]),
     _of_schema(_CLOSED, _objects(a=[1], ab=["", "b"], **{'é"': [None]})[:8]),
@@ -221,6 +227,10 @@ GROWING: dict[str, tuple[Callable[[], Grammar], list[bytes]]] = {
     "strings in any order": (
         _schema(_STRINGS, property_order="any"),
         ['{"any": "a😀", "a": "\\/z", "é": "1", "long": "aa\\ud83d\\ude00b", "short":""}'.encode(), b'{"x":1,"a":"a"}'],
+    ),
+    "strings with minimal escapes": (
+        _schema(_STRINGS, property_order="any", escapes="minimal"),
+        ['{"any": "a😀\\n\\u0001", "a": "/z", "é": "1", "long": "aaéb", "short":""}'.encode(), b'{"x\\"":1,"a":"a"}'],
     ),
     "open object with names in names": (
         _schema(

@@ -8,18 +8,21 @@ import random
 
 import pytest
 
-from tests.reference import character_spellings
+from tests.reference import character_spellings, minimal_spellings
 from tokamask.grammar.string_body import (
+    BACKSLASH,
     BODY,
     CLOSED,
     COMPLETE,
     DEAD,
     ESCAPE,
+    MINIMAL,
     NORMAL,
     advance_escape,
     escape_high,
     escape_low,
     is_escape_state,
+    may_become,
     utf8_byte,
     utf8_length,
 )
@@ -138,3 +141,38 @@ def test_utf8_bytes(code_point: int) -> None:
     expected = chr(code_point).encode()
     assert utf8_length(code_point) == len(expected)
     assert bytes(utf8_byte(code_point, len(expected), i) for i in range(len(expected))) == expected
+
+
+CHARACTERS = [*map(chr, range(0x80)), "é", "\u2028", "\uffff", "😀"]
+MINIMAL_SPELLINGS = {character: set(minimal_spellings(character)) for character in CHARACTERS}
+
+
+@pytest.mark.parametrize("character", MINIMAL_SPELLINGS)
+def test_minimal_escapes(character: str) -> None:
+    """Where escapes are minimal, each spelling is read or not, and decoded; `json.dumps` writes one that is read."""
+    allowed = MINIMAL_SPELLINGS[character]
+    assert json.dumps(character, ensure_ascii=False)[1:-1] in allowed
+    for spelling in character_spellings(character):
+        state, packed = MINIMAL, DEAD
+        for byte in spelling.encode():
+            if state >= 0 and is_escape_state(state):
+                packed = advance_escape(state if packed == DEAD else packed, byte)
+                unfinished = packed != DEAD and packed & 255 != COMPLETE
+                assert not unfinished or may_become(packed, ord(character)) == (spelling in allowed)
+            state = int(BODY[state, byte]) if state >= 0 else DEAD
+        assert (state == MINIMAL) == (spelling in allowed), spelling
+        if spelling in allowed and spelling != character:
+            assert packed == COMPLETE | ord(character) << 8
+
+
+def test_what_minimal_escapes_may_become() -> None:
+    """From every unfinished escape: exactly the characters that some way of finishing it decodes to."""
+    finished: dict[int, set[int]] = {}
+    for character, spellings in MINIMAL_SPELLINGS.items():
+        for spelling in spellings - {character}:
+            packed = int(BODY[MINIMAL, BACKSLASH])
+            for byte in spelling[1:].encode():
+                finished.setdefault(packed, set()).add(ord(character))
+                packed = advance_escape(packed, byte)
+    for packed, characters in finished.items():
+        assert {code_point for code_point in range(-1, 0x200) if may_become(packed, code_point)} == characters

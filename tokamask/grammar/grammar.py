@@ -77,7 +77,8 @@ class Grammar:
             whitespace: what may stand between JSON tokens. "flexible": nothing, one blank, or a newline with an
                 indent; "none"; "one-space"; "any"; a number: a newline with a multiple of so many blanks.
             numbers: "plain": integers without fraction and exponent; "full": JSON Schema's value semantics.
-            escapes: "json": raw UTF-8, the mandatory escapes and \\uXXXX.
+            escapes: "json": raw UTF-8 and every escape of RFC 8259; "minimal": characters are escaped only where they
+                cannot stand for themselves, as json.dumps(..., ensure_ascii=False) does.
             formats: whether `format` is asserted or an annotation.
             registry: documents that references lead to: {uri: schema} or a `referencing.Registry`.
             on_unsupported: "refuse" keywords that cannot be enforced, or "warn": leave them out and say so in

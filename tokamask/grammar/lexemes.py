@@ -7,7 +7,17 @@ import numpy.typing as npt
 
 from tokamask.grammar.jit import jit
 from tokamask.grammar.program import AUTOMATON_CLASS_OF, AUTOMATON_CLASSES, AUTOMATON_ROWS, LIVE
-from tokamask.grammar.string_body import ESCAPE, HEX_1D, escape_high, escape_low, utf8_byte, utf8_length
+from tokamask.grammar.string_body import (
+    ESCAPE,
+    HEX_1D,
+    MINIMAL,
+    MOST_ESCAPED,
+    escape_high,
+    escape_low,
+    may_become,
+    utf8_byte,
+    utf8_length,
+)
 
 Words = npt.NDArray[np.int32]
 
@@ -66,6 +76,11 @@ def automaton_can_escape(P: Words, block: int, state: int, packed: int) -> bool:
     """Whether an unfinished escape can become a character that the automaton reads."""
     if packed == ESCAPE:
         return automaton_flags(P, block, state) & LIVE != 0
+    if packed & 255 >= MINIMAL:
+        for code_point in range(MOST_ESCAPED + 1):
+            if may_become(packed, code_point) and automaton_move(P, block, state, code_point) >= 0:
+                return True
+        return False
     if automaton_reads_any(P, block, state, escape_low(packed), escape_high(packed)):
         return True
     return packed & 255 == HEX_1D and automaton_reads_any(P, block, state, 0x10000, 0x10FFFF)

@@ -51,6 +51,7 @@ from tokamask.grammar.program import (
     LEXEME,
     OBJECT_AFTER,
     OBJECT_COLON,
+    OBJECT_HOME,
     OBJECT_KEY,
     OBJECT_NAMES,
     OBJECT_NEXT,
@@ -61,7 +62,12 @@ from tokamask.grammar.program import (
     VALUE,
 )
 from tokamask.grammar.properties import may_add
-from tokamask.grammar.string_body import BACKSLASH, ESCAPE_BYTES, NORMAL, QUOTE, is_escape_state
+from tokamask.grammar.string_body import (
+    BACKSLASH,
+    ESCAPE_BYTES,
+    QUOTE,
+    is_escape_state,
+)
 from tokamask.grammar.threads import item_value, property_value, read_byte
 
 Words = npt.NDArray[np.int32]
@@ -181,7 +187,7 @@ def _list_key(P: Words, M: Words, pc: int, data: int, place: int, escape: int, o
     record = pc - (OBJECT_KEY - OBJECT_OPEN)
     if is_escape_state(escape & 255):
         return _list_escape(out, count, escape & 255)
-    if escape != NORMAL or may_add(P, M, record, data):
+    if escape != P[record + OBJECT_HOME] or may_add(P, M, record, data):
         return ANY_BYTE
     names = P[record + OBJECT_NAMES]
     depth = place & ((1 << DEPTH_BITS) - 1)

@@ -13,7 +13,8 @@ Records (first word: the operation):
     LOOP body minimum maximum                    body, counted in the frame's data (maximum -1: no end)
     LEXEME automaton next                        one lexeme, then `next`
     VALUE n pc...                                a JSON value, dispatched on its first byte
-    STRING minimum maximum automaton             inside a JSON string (automaton 0: any text of these lengths)
+    STRING minimum maximum automaton home        inside a JSON string (automaton 0: any text of these lengths), in
+                                                 body state `home` between characters
     ARRAY_OPEN ARRAY_AFTER ARRAY_NEXT ...        after `[`, after an item, after `,`
     ITEMS_OPEN ITEMS_AFTER ITEMS_NEXT ...        the same places of an array that an automaton over items describes
     OBJECT_OPEN OBJECT_KEY OBJECT_COLON ...      after `{`, inside a key, after it, after `:`, after a value, after `,`
@@ -40,6 +41,7 @@ from tokamask.errors import CompileBudgetExceeded
 from tokamask.grammar import rules
 from tokamask.grammar.json_schema.shapes import (
     ArrayShape,
+    Escapes,
     ItemsShape,
     JsonShapes,
     ObjectShape,
@@ -50,6 +52,7 @@ from tokamask.grammar.json_schema.shapes import (
 )
 from tokamask.grammar.language import Language
 from tokamask.grammar.other_names import Choice, choices_of, fewest_properties
+from tokamask.grammar.string_body import MINIMAL, NORMAL
 
 END, RETURN, CALL, CHOICE, LOOP, LEXEME = range(6)
 VALUE, STRING, ARRAY_OPEN, ARRAY_AFTER, ARRAY_NEXT, ITEMS_OPEN, ITEMS_AFTER, ITEMS_NEXT = range(6, 14)
@@ -91,8 +94,10 @@ ITEMS_WHITESPACE, ITEMS_STATES = 3, 4
     OBJECT_MAXIMUM,
     OBJECT_WITNESSES,
     OBJECT_COVERS,
+    OBJECT_HOME,
     OBJECT_PROPERTIES,
-) = range(6, 23)
+) = range(6, 24)
+STRING_HOME = 4  # word of a STRING record, the last one; the first four are listed above
 CHOICE_WORDS = 3  # of a choice: STRING record of the names, VALUE record, witnesses met (a bit each)
 
 # Words of an automaton block: sizes, offsets (relative to the block) and the class of each byte.
@@ -116,6 +121,9 @@ class Program:
     words: npt.NDArray[np.int32]
     start: int
     records: npt.NDArray[np.int32]
+
+
+_HOMES = {Escapes.ANY: NORMAL, Escapes.MINIMAL: MINIMAL}
 
 
 def assemble(rule_set: rules.RuleSet) -> Program:
@@ -163,7 +171,7 @@ class _Assembler:
         self.automata_words = 0
         self.references: list[int] = []  # words that hold such an offset
         self.values: dict[tuple[int, int], int] = {}  # (id of shapes, node) -> pc
-        self.strings: dict[tuple[int, int | None, Language | None], int] = {}
+        self.strings: dict[tuple[int, int | None, Language | None, int], int] = {}
         self.rule_pcs: dict[str, int] = {}
 
     def finish(self) -> npt.NDArray[np.int32]:
@@ -263,7 +271,7 @@ class _Assembler:
                 self.automaton(pc + 1, language)
                 return pc
             case StringShape(minimum, maximum, language):
-                return self.string(minimum, maximum, language)
+                return self.string(minimum, maximum, language, _HOMES[shapes.escapes])
             case ArrayShape():
                 return self.array(shapes, shape)
             case ItemsShape():
@@ -312,7 +320,8 @@ class _Assembler:
         minimum, maximum = _bounds(shape.minimum, shape.maximum)
         places = (OBJECT_OPEN, OBJECT_KEY, OBJECT_COLON, OBJECT_VALUE, OBJECT_AFTER, OBJECT_NEXT)
         settled = (0, count, additional, int(is_free), frame_words, required, available, 0, 0)
-        pc = self.emit(*places, *settled, 0, len(choices), int(is_counted), minimum, maximum, len(shape.witnesses), 0)
+        counted = (int(is_counted), minimum, maximum, len(shape.witnesses), 0)
+        pc = self.emit(*places, *settled, 0, len(choices), *counted, _HOMES[shapes.escapes])
         self.automaton(pc + OBJECT_WHITESPACE, shapes.whitespace)
         for p, value in zip(shape.properties, values, strict=True):
             self.words.extend((value, int(p.required)))
@@ -329,7 +338,7 @@ class _Assembler:
         return pc
 
     def choices(self, shapes: JsonShapes, pc: int, choices: Sequence[Choice], witnesses: int) -> None:
-        strings = [self.string(0, None, choice.names) for choice in choices]
+        strings = [self.string(0, None, choice.names, _HOMES[shapes.escapes]) for choice in choices]
         self.words[pc + OBJECT_CHOICES] = len(self.words)
         for string, choice in zip(strings, choices, strict=True):
             self.words += (string, self.values[id(shapes), choice.node], choice.meets)
@@ -338,12 +347,12 @@ class _Assembler:
         for fewest in fewest_properties(choices, witnesses):
             self.words += (fewest, *[0] * (witnesses + 1))
 
-    def string(self, minimum: int, maximum: int | None, language: Language | None) -> int:
+    def string(self, minimum: int, maximum: int | None, language: Language | None, home: int) -> int:
         """Strings that are alike share a record, and with it everything that is learned about it."""
-        key = (minimum, maximum, language)
+        key = (minimum, maximum, language, home)
         pc = self.strings.get(key)
         if pc is None:
-            pc = self.strings[key] = self.emit(STRING, *_bounds(minimum, maximum), 0)
+            pc = self.strings[key] = self.emit(STRING, *_bounds(minimum, maximum), 0, home)
             if language is not None:
                 self.automaton(pc + 3, language)
         return pc

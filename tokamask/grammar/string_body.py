@@ -1,8 +1,10 @@
 """The inside of a JSON string (RFC 8259 section 7) as a byte automaton, and the decoding of its escapes.
 
-The automaton reads what stands between the quotes: valid UTF-8 without raw control characters, the eight short
-escapes, and \\uXXXX with surrogates only in pairs. A *body state* is one of the constants below. Where the decoded
-text matters (patterns, property names) the state is *packed* with the hex digits read so far: state | value << 8.
+The automaton reads what stands between the quotes: valid UTF-8 without raw control characters, and escapes. There are
+two policies, each with states of its own: from NORMAL the eight short escapes and \\uXXXX with surrogates only in
+pairs; from MINIMAL no escape but of the characters that cannot stand for themselves, short where there is a short one.
+A *body state* is one of the constants below. Where the decoded text matters (patterns, property names) the state is
+*packed* with the hex digits read so far: state | value << 8.
 """
 
 from __future__ import annotations
@@ -19,7 +21,10 @@ BACKSLASH = 0x5C
 NORMAL, ESCAPE, HEX_0, HEX_1, HEX_1D, HEX_2, HEX_3 = range(7)
 HIGH_2, HIGH_3, HIGH_END, HIGH_SLASH, LOW_0, LOW_1, LOW_2, LOW_3 = range(7, 15)
 TAIL_1, TAIL_2, TAIL_3, AFTER_E0, AFTER_ED, AFTER_F0, AFTER_F4 = range(15, 22)
-BODY_STATES = 22
+# The same places where escapes are minimal: \u00, then 0 or 1, then the last digit.
+MINIMAL, MINIMAL_ESCAPE, MINIMAL_HEX_0, MINIMAL_HEX_1, MINIMAL_HEX_2, MINIMAL_HEX_3, MINIMAL_HEX_4 = range(22, 29)
+BODY_STATES = 36
+MOST_ESCAPED = 0x5C  # no larger character needs an escape
 
 DEAD = -1
 CLOSED = -2  # the closing quote
@@ -54,21 +59,35 @@ def _table() -> np.ndarray[tuple[int, int], np.dtype[np.int8]]:
     go(LOW_1, b"cdefCDEF", LOW_2)
     go(LOW_2, digits, LOW_3)
     go(LOW_3, digits, NORMAL)
-    # Well-formed UTF-8: Unicode 16, table 3-7.
-    go(NORMAL, range(0xC2, 0xE0), TAIL_1)
-    go(NORMAL, range(0xE0, 0xF0), TAIL_2)
-    go(NORMAL, b"\xe0", AFTER_E0)
-    go(NORMAL, b"\xed", AFTER_ED)
-    go(NORMAL, b"\xf0", AFTER_F0)
-    go(NORMAL, b"\xf1\xf2\xf3", TAIL_3)
-    go(NORMAL, b"\xf4", AFTER_F4)
-    go(TAIL_1, range(0x80, 0xC0), NORMAL)
-    go(TAIL_2, range(0x80, 0xC0), TAIL_1)
-    go(TAIL_3, range(0x80, 0xC0), TAIL_2)
-    go(AFTER_E0, range(0xA0, 0xC0), TAIL_1)
-    go(AFTER_ED, range(0x80, 0xA0), TAIL_1)
-    go(AFTER_F0, range(0x90, 0xC0), TAIL_2)
-    go(AFTER_F4, range(0x80, 0x90), TAIL_2)
+
+    go(MINIMAL, range(0x20, 0x80), MINIMAL)
+    go(MINIMAL, b'"', CLOSED)
+    go(MINIMAL, b"\\", MINIMAL_ESCAPE)
+    go(MINIMAL_ESCAPE, b'"\\bfnrt', MINIMAL)
+    go(MINIMAL_ESCAPE, b"u", MINIMAL_HEX_0)
+    go(MINIMAL_HEX_0, b"0", MINIMAL_HEX_1)
+    go(MINIMAL_HEX_1, b"0", MINIMAL_HEX_2)
+    go(MINIMAL_HEX_2, b"0", MINIMAL_HEX_3)
+    go(MINIMAL_HEX_2, b"1", MINIMAL_HEX_4)
+    go(MINIMAL_HEX_3, b"01234567bBeEfF", MINIMAL)
+    go(MINIMAL_HEX_4, digits, MINIMAL)
+
+    for home, tail in ((NORMAL, 0), (MINIMAL, MINIMAL_HEX_4 + 1 - TAIL_1)):
+        # Well-formed UTF-8: Unicode 16, table 3-7.
+        go(home, range(0xC2, 0xE0), tail + TAIL_1)
+        go(home, range(0xE0, 0xF0), tail + TAIL_2)
+        go(home, b"\xe0", tail + AFTER_E0)
+        go(home, b"\xed", tail + AFTER_ED)
+        go(home, b"\xf0", tail + AFTER_F0)
+        go(home, b"\xf1\xf2\xf3", tail + TAIL_3)
+        go(home, b"\xf4", tail + AFTER_F4)
+        go(tail + TAIL_1, range(0x80, 0xC0), home)
+        go(tail + TAIL_2, range(0x80, 0xC0), tail + TAIL_1)
+        go(tail + TAIL_3, range(0x80, 0xC0), tail + TAIL_2)
+        go(tail + AFTER_E0, range(0xA0, 0xC0), tail + TAIL_1)
+        go(tail + AFTER_ED, range(0x80, 0xA0), tail + TAIL_1)
+        go(tail + AFTER_F0, range(0x90, 0xC0), tail + TAIL_2)
+        go(tail + AFTER_F4, range(0x80, 0x90), tail + TAIL_2)
     return table
 
 
@@ -77,8 +96,8 @@ BODY = _table()
 
 def _escape_bytes() -> np.ndarray[tuple[int, int], np.dtype[np.int16]]:
     """What can follow inside an escape: for each of its states the bytes, then -1."""
-    table = np.full((LOW_3 + 1, 24), -1, dtype=np.int16)
-    for state in range(ESCAPE, LOW_3 + 1):
+    table = np.full((MINIMAL_HEX_4 + 1, 24), -1, dtype=np.int16)
+    for state in [*range(ESCAPE, LOW_3 + 1), *range(MINIMAL_ESCAPE, MINIMAL_HEX_4 + 1)]:
         following = np.flatnonzero(BODY[state] >= 0)
         table[state, : len(following)] = following
     return table
@@ -90,13 +109,25 @@ ESCAPE_BYTES = _escape_bytes()
 @jit
 def is_escape_state(state: int) -> bool:
     """Whether the body state is inside an escape (as opposed to between characters or inside raw UTF-8)."""
-    return ESCAPE <= state <= LOW_3
+    return ESCAPE <= state <= LOW_3 or MINIMAL_ESCAPE <= state <= MINIMAL_HEX_4
 
 
 @jit
 def starts_character(state: int) -> bool:
-    """Whether the next body byte begins a code point, which is when lengths count."""
-    return state == NORMAL
+    """Whether the next body byte begins a code point, which is when lengths count; also called a *home* state."""
+    return state == NORMAL or state == MINIMAL
+
+
+@jit
+def home_of(state: int) -> int:
+    """The state between characters of the same policy."""
+    return NORMAL if state < MINIMAL else MINIMAL
+
+
+@jit
+def has_short_escape(code_point: int) -> bool:
+    """Whether a character that cannot stand for itself has an escape of two characters."""
+    return code_point == 0x22 or code_point == 0x5C or (8 <= code_point <= 13 and code_point != 11)
 
 
 @jit
@@ -130,8 +161,8 @@ def advance_escape(packed: int, byte: int) -> int:
     target = BODY[state, byte]
     if target < 0:
         return DEAD
-    if state == ESCAPE:
-        if target == NORMAL:
+    if state == ESCAPE or state == MINIMAL_ESCAPE:
+        if starts_character(target):
             return COMPLETE | short_escape(byte) << 8
         return target
     if state == HIGH_END or state == HIGH_SLASH or state == LOW_0:
@@ -141,7 +172,7 @@ def advance_escape(packed: int, byte: int) -> int:
     value = value << 4 | hex_digit(byte)
     if target == HIGH_END:
         return target | (value & 0x3FF) << 8
-    if target == NORMAL:
+    if starts_character(target):
         if state == LOW_3:
             value += 0x10000
         return COMPLETE | value << 8
@@ -150,7 +181,7 @@ def advance_escape(packed: int, byte: int) -> int:
 
 @jit
 def escape_low(packed: int) -> int:
-    """The smallest code point that an unfinished escape can still become (but see HEX_1D in `escape_high`)."""
+    """The smallest code point that an escape of the full policy can still become (but see HEX_1D in `escape_high`)."""
     state = packed & 255
     value = packed >> 8
     if state == ESCAPE or state == HEX_0:
@@ -196,6 +227,23 @@ def escape_high(packed: int) -> int:
     if state == LOW_3:
         return low + 0xF
     return low + 0x3FF
+
+
+@jit
+def may_become(packed: int, code_point: int) -> bool:
+    """Whether an unfinished escape can become the code point; never a negative one, the end of a name."""
+    state = packed & 255
+    if state < MINIMAL:
+        if state == HEX_1D and code_point >= 0x10000:
+            return True
+        return escape_low(packed) <= code_point <= escape_high(packed)
+    if state == MINIMAL_ESCAPE and has_short_escape(code_point):
+        return True
+    if not 0 <= code_point < 0x20 or has_short_escape(code_point):
+        return False
+    if state == MINIMAL_HEX_3:
+        return code_point < 0x10
+    return state != MINIMAL_HEX_4 or code_point >= 0x10
 
 
 @jit

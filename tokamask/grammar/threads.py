@@ -50,13 +50,13 @@ from tokamask.grammar.program import (
     ITEMS_STATES,
     ITEMS_WHITESPACE,
     LEXEME,
-    LIVE,
     OBJECT_ADDITIONAL,
     OBJECT_AFTER,
     OBJECT_CHOICE_COUNT,
     OBJECT_CHOICES,
     OBJECT_COLON,
     OBJECT_COUNT,
+    OBJECT_HOME,
     OBJECT_KEY,
     OBJECT_NAMES,
     OBJECT_NEXT,
@@ -65,6 +65,7 @@ from tokamask.grammar.program import (
     OBJECT_VALUE,
     OBJECT_WHITESPACE,
     STRING,
+    STRING_HOME,
     VALUE,
 )
 from tokamask.grammar.properties import (
@@ -80,14 +81,10 @@ from tokamask.grammar.string_body import (
     BACKSLASH,
     BODY,
     COMPLETE,
-    ESCAPE,
-    HEX_1D,
-    NORMAL,
     QUOTE,
     advance_escape,
-    escape_high,
-    escape_low,
     is_escape_state,
+    may_become,
     utf8_byte,
     utf8_length,
 )
@@ -104,7 +101,8 @@ def _string(P: Words, M: Words, pc: int, data: int, lexeme: int, packed: int, re
     maximum = P[pc + 2]
     block = P[pc + 3]
     state = packed & 255
-    if state == NORMAL:
+    home = P[pc + STRING_HOME]
+    if state == home:
         if byte == QUOTE:
             if data >= minimum and (block == 0 or automaton_flags(P, block, lexeme) & ACCEPTING):
                 push_threads(M, ret)
@@ -116,8 +114,9 @@ def _string(P: Words, M: Words, pc: int, data: int, lexeme: int, packed: int, re
         elif data < minimum:
             data += 1
         if byte == BACKSLASH:
-            if block == 0 or automaton_flags(P, block, lexeme) & LIVE:
-                push(M, pc, data, lexeme, ESCAPE, ret)
+            escape = BODY[home, BACKSLASH]
+            if block == 0 or automaton_can_escape(P, block, lexeme, escape):
+                push(M, pc, data, lexeme, escape, ret)
             return
     if is_escape_state(state):
         packed = advance_escape(packed, byte)
@@ -125,11 +124,11 @@ def _string(P: Words, M: Words, pc: int, data: int, lexeme: int, packed: int, re
             return
         if block == 0:
             # The decoded character does not matter, so states with different digits are the same state.
-            push(M, pc, data, 0, NORMAL if packed & 255 == COMPLETE else packed & 255, ret)
+            push(M, pc, data, 0, home if packed & 255 == COMPLETE else packed & 255, ret)
         elif packed & 255 == COMPLETE:
             lexeme = automaton_read(P, block, lexeme, packed >> 8)
             if lexeme >= 0:
-                push(M, pc, data, lexeme, NORMAL, ret)
+                push(M, pc, data, lexeme, home, ret)
         elif automaton_can_escape(P, block, lexeme, packed):
             push(M, pc, data, lexeme, packed, ret)
         return
@@ -169,12 +168,9 @@ def _name_can_escape(P: Words, M: Words, record: int, data: int, place: int, pac
     names = P[record + OBJECT_NAMES]
     depth = place & ((1 << DEPTH_BITS) - 1)
     entry = place >> DEPTH_BITS
-    low = escape_low(packed)
-    high = escape_high(packed)
     while entry < P[names]:
         if may_declare(P, M, record, data, declared_index(P, names, entry)):
-            code_point = code_point_at(P, names, entry, depth)
-            if low <= code_point <= high or (packed & 255 == HEX_1D and code_point >= 0x10000):
+            if may_become(packed, code_point_at(P, names, entry, depth)):
                 return True
         entry = next_candidate(P, names, entry, depth)
     return False
@@ -187,11 +183,8 @@ def _escape_stays(P: Words, names: int, place: int, packed: int) -> bool:
         return False
     depth = place & ((1 << DEPTH_BITS) - 1)
     entry = place >> DEPTH_BITS
-    low = escape_low(packed)
-    high = escape_high(packed)
     while entry < P[names]:
-        code_point = code_point_at(P, names, entry, depth)
-        if low <= code_point <= high or (packed & 255 == HEX_1D and code_point >= 0x10000):
+        if may_become(packed, code_point_at(P, names, entry, depth)):
             return True
         entry = next_candidate(P, names, entry, depth)
     return False
@@ -212,7 +205,8 @@ def _key(P: Words, M: Words, pc: int, data: int, place: int, packed: int, ret: i
     names = P[record + OBJECT_NAMES]
     is_open = may_add(P, M, record, data)
     state = packed & 255
-    if state == NORMAL and byte == QUOTE:
+    home = P[record + OBJECT_HOME]
+    if state == home and byte == QUOTE:
         index = complete_name(P, names, place)
         if index < 0:
             if not is_open:
@@ -223,9 +217,10 @@ def _key(P: Words, M: Words, pc: int, data: int, place: int, packed: int, ret: i
         colon = record + (OBJECT_COLON - OBJECT_OPEN)
         push(M, colon, data_after_name(P, M, record, data, index), 0, index, ret)
         return
-    if state == NORMAL and byte == BACKSLASH:
-        if is_open or _name_can_escape(P, M, record, data, place, ESCAPE):
-            push(M, pc, data, place, ESCAPE, ret)
+    if state == home and byte == BACKSLASH:
+        escape = BODY[home, BACKSLASH]
+        if is_open or _name_can_escape(P, M, record, data, place, escape):
+            push(M, pc, data, place, escape, ret)
         return
     if is_escape_state(state):
         packed = advance_escape(packed, byte)
@@ -234,7 +229,7 @@ def _key(P: Words, M: Words, pc: int, data: int, place: int, packed: int, ret: i
         if packed & 255 == COMPLETE:
             place = name_read(P, names, place, packed >> 8)
             if is_open or name_is_live(P, M, record, data, place):
-                push(M, pc, data, place, NORMAL, ret)
+                push(M, pc, data, place, home, ret)
         elif _escape_stays(P, names, place, packed):
             if is_open or _name_can_escape(P, M, record, data, place, packed):
                 push(M, pc, data, place, packed, ret)
@@ -281,7 +276,7 @@ def enter_value(P: Words, M: Words, pc: int, ret: int, byte: int) -> None:
                 push(M, alternative, 0, state, 0, ret)
         elif operation == STRING:
             if byte == QUOTE:
-                push(M, alternative, 0, 0, NORMAL, ret)
+                push(M, alternative, 0, 0, P[alternative + STRING_HOME], ret)
         elif operation == OBJECT_OPEN:
             if byte == 0x7B:
                 push(M, alternative, start_data(P, M, alternative), 0, 0, ret)
@@ -305,13 +300,13 @@ def _open_key(P: Words, M: Words, record: int, data: int, ret: int) -> None:
     """Behind the quote that begins a key."""
     choices = P[record + OBJECT_CHOICE_COUNT]
     if choices == 0 or name_is_live(P, M, record, data, 0):
-        push(M, record + (OBJECT_KEY - OBJECT_OPEN), data, 0, NORMAL, ret)
+        push(M, record + (OBJECT_KEY - OBJECT_OPEN), data, 0, P[record + OBJECT_HOME], ret)
     colon = record + (OBJECT_COLON - OBJECT_OPEN)
     for choice in range(choices):
         if may_choose(P, M, record, data, choice):
             index = P[record + OBJECT_COUNT] + choice
             back = intern_single(P, M, colon, data_after_name(P, M, record, data, index), 0, index, ret)
-            push(M, P[P[record + OBJECT_CHOICES] + CHOICE_WORDS * choice], 0, 0, NORMAL, back)
+            push(M, P[P[record + OBJECT_CHOICES] + CHOICE_WORDS * choice], 0, 0, P[record + OBJECT_HOME], back)
 
 
 @jit

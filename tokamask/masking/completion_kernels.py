@@ -26,7 +26,11 @@ from tokamask.grammar.jit import carray, jit, pointer
 from tokamask.grammar.moves import ANY_BYTE, candidate_buffer, configuration_candidates, move
 from tokamask.grammar.name_table import OFF
 from tokamask.grammar.program import OBJECT_KEY, STRING
-from tokamask.grammar.string_body import NORMAL, QUOTE
+from tokamask.grammar.string_body import (
+    QUOTE,
+    home_of,
+    starts_character,
+)
 from tokamask.masking.cost_kernels import NEVER, configuration_cost, thread_cost
 from tokamask.masking.mask_kernels import child_count, find_child
 from tokamask.masking.pieces import NODES, ROW_WORDS, TEXT, TEXT_START, TOKENS
@@ -60,7 +64,7 @@ def largest_cost(P: Words, M: Words, V: Words, K: Words, configuration: int) -> 
         largest = max(largest, thread_cost(P, M, K, M[t], M[t + 1], M[t + 2], M[t + 3]) + after + 12)
         if P[M[t]] == OBJECT_KEY:
             # Leaving the declared names may need a value of its own; without further properties this is NEVER.
-            outside = thread_cost(P, M, K, M[t], M[t + 1], OFF, NORMAL)
+            outside = thread_cost(P, M, K, M[t], M[t + 1], OFF, home_of(M[t + 3] & 255))
             if outside < NEVER:
                 largest = max(largest, outside + after + 12)
         while thread:
@@ -165,7 +169,7 @@ def _is_settled_text(P: Words, M: Words, configuration: int) -> bool:
     if M[record + LIST_LENGTH] != 1:
         return False
     t = M[THREADS] + M[M[LISTS] + M[record + LIST_START]] * THREAD_WORDS
-    if M[t + 3] != NORMAL:
+    if not starts_character(M[t + 3]):
         return False
     pc = M[t]
     if P[pc] == STRING:

@@ -67,6 +67,7 @@ from tokamask.grammar.program import (
     OBJECT_COUNT,
     OBJECT_COVERS,
     OBJECT_FRAME_WORDS,
+    OBJECT_HOME,
     OBJECT_IS_COUNTED,
     OBJECT_IS_FREE,
     OBJECT_KEY,
@@ -92,11 +93,17 @@ from tokamask.grammar.string_body import (
     ESCAPE,
     HEX_0,
     HEX_1D,
+    MINIMAL,
+    MINIMAL_ESCAPE,
+    MOST_ESCAPED,
     NORMAL,
     advance_escape,
     escape_high,
     escape_low,
+    has_short_escape,
     is_escape_state,
+    may_become,
+    starts_character,
     utf8_length,
 )
 from tokamask.grammar.threads import item_value, property_value
@@ -113,9 +120,9 @@ def _distances_to_normal() -> npt.NDArray[np.int32]:
     from tokamask.grammar.string_body import BODY
 
     distance = np.full(BODY_STATES, 99, dtype=np.int32)
-    distance[NORMAL] = 0
+    distance[[NORMAL, MINIMAL]] = 0
     for _ in range(BODY_STATES):
-        for state in range(1, BODY_STATES):
+        for state in [*range(NORMAL + 1, MINIMAL), *range(MINIMAL + 1, BODY_STATES)]:
             targets = BODY[state][BODY[state] >= 0]
             distance[state] = min(distance[state], 1 + distance[targets].min())
     return distance
@@ -142,7 +149,7 @@ def _byte_cost(P: Words, K: Words, byte: int) -> int:
 @jit
 def _string_byte_cost(P: Words, K: Words, byte: int) -> int:
     """The cost of one byte of decoded text inside a JSON string."""
-    if byte == 0x22 or byte == 0x5C or (8 <= byte <= 13 and byte != 11):
+    if has_short_escape(byte):
         return _sum(_byte_cost(P, K, 0x5C), 1)
     if byte < 0x20:
         return 6
@@ -466,7 +473,7 @@ def _key_cost(P: Words, M: Words, K: Words, record: int, data: int, place: int, 
     best = NEVER
     if may_add(P, M, record, data):
         extra = TO_NORMAL[state] + 2 + _rest_after_name(P, M, K, record, data, P[record + OBJECT_COUNT])
-        if place != OFF and (state != NORMAL or complete_name(P, names, place) >= 0):
+        if place != OFF and (not starts_character(state) or complete_name(P, names, place) >= 0):
             extra += 1  # the name may be a declared one: one more character tells it apart
         best = min(NEVER, extra)
     if place == OFF:
@@ -482,14 +489,15 @@ def _key_cost(P: Words, M: Words, K: Words, record: int, data: int, place: int, 
                 rest = _tail_cost(P, K, names, entry, depth, TO_NORMAL[state])
             else:
                 code_point = code_point_at(P, names, entry, depth)
-                fits = escape_low(packed) <= code_point <= escape_high(packed)
-                if fits or (state == HEX_1D and code_point >= 0x10000):
+                if may_become(packed, code_point):
                     bytes_left = TO_NORMAL[state]
                     if state == ESCAPE:
                         bytes_left = 5 if code_point < 0x10000 else 11
+                    elif state == MINIMAL_ESCAPE:
+                        bytes_left = 1 if has_short_escape(code_point) else 5
                     elif state == HEX_1D and code_point >= 0x10000:
                         bytes_left = 9
-                    elif state <= HEX_1D and code_point >= 0x10000:
+                    elif HEX_0 <= state <= HEX_1D and code_point >= 0x10000:
                         bytes_left += 6
                     rest = bytes_left + _name_cost(P, K, names, entry, depth + utf8_length(code_point))
             best = min(best, _sum(rest, _rest_after_name(P, M, K, record, data, index)))
@@ -508,7 +516,7 @@ def _tail_cost(P: Words, K: Words, names: int, entry: int, depth: int, tail: int
 @jit
 def _next_key_cost(P: Words, M: Words, K: Words, record: int, data: int) -> int:
     """From where a key must come (after a comma) to the end of the object."""
-    best = _sum(1, _key_cost(P, M, K, record, data, 0, NORMAL))
+    best = _sum(1, _key_cost(P, M, K, record, data, 0, P[record + OBJECT_HOME]))
     for choice in range(P[record + OBJECT_CHOICE_COUNT]):
         if may_choose(P, M, record, data, choice):
             at = P[record + OBJECT_CHOICES] + CHOICE_WORDS * choice
@@ -586,6 +594,16 @@ def _string_cost(P: Words, K: Words, pc: int, data: int, lexeme: int, packed: in
     if not is_escape_state(state):
         # Inside a raw character the automaton's own path counts its remaining bytes.
         return _sum(K[state_row(P, block, lexeme) + 1], 1)
+    if state >= MINIMAL:
+        best = NEVER
+        for code_point in range(MOST_ESCAPED + 1):
+            target = automaton_move(P, block, lexeme, code_point)
+            if target >= 0 and may_become(packed, code_point):
+                bytes_left = TO_NORMAL[state]
+                if state == MINIMAL_ESCAPE and not has_short_escape(code_point):
+                    bytes_left = 5
+                best = min(best, _sum(bytes_left, K[state_row(P, block, target) + 1]))
+        return _sum(best, 1)
     low = escape_low(packed)
     high = escape_high(packed)
     if state == ESCAPE or state == HEX_0:

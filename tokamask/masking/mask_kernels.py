@@ -55,14 +55,23 @@ from tokamask.grammar.program import (
     LEXEME,
     OBJECT_COLON,
     OBJECT_COUNT,
+    OBJECT_HOME,
     OBJECT_KEY,
     OBJECT_NAMES,
     OBJECT_OPEN,
     STRING,
+    STRING_HOME,
 )
 from tokamask.grammar.program import EXITS as EXITS_OPERATION
 from tokamask.grammar.properties import data_after_name, may_add
-from tokamask.grammar.string_body import BACKSLASH, BODY, NORMAL, QUOTE, is_escape_state
+from tokamask.grammar.string_body import (
+    BACKSLASH,
+    BODY,
+    MINIMAL,
+    QUOTE,
+    is_escape_state,
+    starts_character,
+)
 from tokamask.masking.pieces import (
     BODY_ROWS,
     EXIT_FIRST_GROUP,
@@ -260,6 +269,7 @@ def _walk_lexeme(P: Words, M: Words, V: Words, pc: int, data: int, state: int, r
 def _walk_string(P: Words, M: Words, V: Words, pc: int, lexeme: int, state: int) -> int:
     """The walk of a STRING thread with an automaton, outside of escapes, that returns nowhere: what stays inside."""
     block = P[pc + 3]
+    home = P[pc + STRING_HOME]
     nodes = V[NODES]
     has_row = 0
     limit = M[WALK_CAPACITY] // 2
@@ -279,10 +289,10 @@ def _walk_string(P: Words, M: Words, V: Words, pc: int, lexeme: int, state: int)
         for child in range(first, first + 4 * child_count(V, node), 4):
             M[VISITS] += 1
             byte = V[child] & 255
-            if state == NORMAL and byte == BACKSLASH:
+            if state == home and byte == BACKSLASH:
                 if not has_room(M):
                     return FULL
-                inner = move(P, M, intern_single(P, M, pc, 0, lexeme, NORMAL, 0), byte)
+                inner = move(P, M, intern_single(P, M, pc, 0, lexeme, home, 0), byte)
                 if inner < 0:
                     return FULL
                 if inner == 0:
@@ -397,9 +407,9 @@ def _name_after(P: Words, V: Words, names: int, place: int, group: int) -> int:
 
 
 @jit
-def _key_is_plain(P: Words, V: Words, names: int, place: int) -> bool:
-    """Whether no closing token can complete a declared name from `place`."""
-    entry = V[EXITS] + NORMAL * EXIT_WORDS
+def _key_is_plain(P: Words, V: Words, names: int, place: int, home: int) -> bool:
+    """Whether no closing token can complete a declared name from `place`, between two characters."""
+    entry = V[EXITS] + home * EXIT_WORDS
     first = V[GROUPS] + V[entry + EXIT_FIRST_GROUP] * GROUP_WORDS
     for group in range(first, first + V[entry + EXIT_GROUP_COUNT] * GROUP_WORDS, GROUP_WORDS):
         after = _name_after(P, V, names, place, group)
@@ -413,14 +423,15 @@ def _walk_key(P: Words, M: Words, V: Words, pc: int, data: int, place: int, ret:
     """Exits of an open object's key that may complete a declared name: each group of closing tokens on its own."""
     record = pc - (OBJECT_KEY - OBJECT_OPEN)
     names = P[record + OBJECT_NAMES]
+    home = P[record + OBJECT_HOME]
     has_row = 0
-    entry = V[EXITS] + NORMAL * EXIT_WORDS
+    entry = V[EXITS] + home * EXIT_WORDS
     first = V[GROUPS] + V[entry + EXIT_FIRST_GROUP] * GROUP_WORDS
     for group in range(first, first + V[entry + EXIT_GROUP_COUNT] * GROUP_WORDS, GROUP_WORDS):
         after = extra
         reached = _name_after(P, V, names, place, group)
         if reached == UNSETTLED or complete_name(P, names, reached) >= 0:
-            after = _behind_group(P, M, V, intern_single(P, M, pc, data, place, NORMAL, ret), group)
+            after = _behind_group(P, M, V, intern_single(P, M, pc, data, place, home, ret), group)
             if after < 0:
                 return FULL
         has_row = _walk_exit(P, M, V, V[group + GROUP_NODES], V[group + GROUP_TOKENS], after, has_row)
@@ -503,20 +514,22 @@ def find_mask(P: Words, M: Words, V: Words, thread: int) -> int:
                 link = _exits_thread(M, state, after)
             else:
                 has_row = _walk_groups(P, M, V, state, after, least, -1)
-        elif state == NORMAL:
+        elif starts_character(state):
             row = V[LENGTH_ROWS] + most * V[ROW_WORDS]
+            if state == MINIMAL:
+                row += V[LENGTH_COUNT] * V[ROW_WORDS]
             has_row = _walk_groups(P, M, V, state, after, least, most)
         else:
             single = intern_single(P, M, pc, data, lexeme, escape, ret)
             has_row = _walk(P, M, V, V[NODES], V[TOKENS], V[NODES], single, 0, 0)
     elif operation == OBJECT_KEY and may_add(P, M, pc - (OBJECT_KEY - OBJECT_OPEN), data):
         record = pc - (OBJECT_KEY - OBJECT_OPEN)
-        if lexeme == OFF or state == NORMAL:
+        if lexeme == OFF or starts_character(state):
             row = V[BODY_ROWS] + state * V[ROW_WORDS]
             colon = record + (OBJECT_COLON - OBJECT_OPEN)
             count = P[record + OBJECT_COUNT]
             extra = intern_single(P, M, colon, data_after_name(P, M, record, data, count), 0, count, ret)
-            if lexeme == OFF or _key_is_plain(P, V, P[record + OBJECT_NAMES], lexeme):
+            if lexeme == OFF or _key_is_plain(P, V, P[record + OBJECT_NAMES], lexeme, state):
                 link = _exits_thread(M, state, extra)
             else:
                 has_row = _walk_key(P, M, V, pc, data, lexeme, ret, extra)

@@ -15,11 +15,11 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from tokamask.grammar.string_body import BODY, BODY_STATES, CLOSED, NORMAL, QUOTE
+from tokamask.grammar.string_body import BODY, BODY_STATES, CLOSED, MINIMAL, NORMAL, QUOTE
 from tokamask.masking.token_trie import TokenTrie, build_trie, vocabulary_trie
 from tokamask.masking.vocabulary import Vocabulary
 
-PIECES_VERSION = 2
+PIECES_VERSION = 3
 """Changes whenever the layout below does; part of the key on disk."""
 
 # Header slots of V.
@@ -63,12 +63,17 @@ def build_pieces(vocabulary: Vocabulary) -> Words:
 
     states, characters = zip(*(_string_bodies(trie, state) for state in range(BODY_STATES)), strict=True)
     header[BODY_ROWS] = layout.add(np.concatenate([_row(trie, s >= 0, words) for s in states]))
-    inside = states[NORMAL] >= 0
     # From any state: a token may begin inside a character and go on for longer than any whole one.
     longest = max(int(begun[state >= 0].max(initial=0)) for state, begun in zip(states, characters, strict=True))
     header[LENGTH_COUNT] = longest + 1
     header[LENGTH_ROWS] = layout.add(
-        np.concatenate([_row(trie, inside & (characters[NORMAL] <= n), words) for n in range(longest + 1)])
+        np.concatenate(
+            [
+                _row(trie, (states[home] >= 0) & (characters[home] <= n), words)
+                for home in (NORMAL, MINIMAL)
+                for n in range(longest + 1)
+            ]
+        )
     )
     header[EXITS], header[GROUPS] = _add_exits(layout, vocabulary)
     V = layout.array()
@@ -104,7 +109,7 @@ def _string_bodies(trie: TokenTrie, start: int) -> tuple[npt.NDArray[np.int8], n
         parent = trie.parent[first:last]
         before = state[parent]
         state[first:last] = np.where(before >= 0, BODY[before, edges[first:last]], -1)
-        begun[first:last] = begun[parent] + (before == NORMAL)
+        begun[first:last] = begun[parent] + ((before == NORMAL) | (before == MINIMAL))
     return state, begun
 
 
@@ -129,7 +134,7 @@ def _add_exits(layout: _Layout, vocabulary: Vocabulary) -> tuple[int, int]:
         for token, text in closing:
             state, count = start, 0
             for at, byte in enumerate(text):
-                count += state == NORMAL
+                count += state in (NORMAL, MINIMAL)
                 state = int(BODY[state, byte])
                 if state == CLOSED:
                     by_text[text[:at]].append((text[at:], token))

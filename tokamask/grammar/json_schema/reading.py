@@ -17,7 +17,7 @@ from tokamask.grammar.json_schema.explanation import keyword_reports
 from tokamask.grammar.json_schema.references import Library
 from tokamask.grammar.json_schema.reports import KeywordReport, Refusal
 from tokamask.grammar.json_schema.satisfiability import Remains, productive_nodes
-from tokamask.grammar.json_schema.shapes import JsonShapes, PropertyOrder
+from tokamask.grammar.json_schema.shapes import Escapes, JsonShapes, PropertyOrder
 from tokamask.grammar.json_schema.values import Json, parse_json
 from tokamask.grammar.json_schema.whitespace import whitespace_language
 
@@ -70,7 +70,7 @@ def read_json_schema(
         property_order: "schema" (declared properties in their order, others after them) or "any".
         whitespace: see `whitespace_language`.
         numbers: "plain" (integers are written without fraction and exponent).
-        escapes: "json" (raw UTF-8, mandatory escapes and \\uXXXX).
+        escapes: "json" (raw UTF-8 and every escape of RFC 8259) or "minimal" (escapes only where they must be).
         formats: whether `format` is asserted or an annotation.
         registry: the documents that references may lead to, by URI.
         on_unsupported: what to do about keywords that cannot be enforced exactly: refuse the schema, or treat them
@@ -85,8 +85,9 @@ def read_json_schema(
     """
     order = _chosen("property_order", property_order, {"schema": PropertyOrder.SCHEMA, "any": PropertyOrder.ANY})
     warns = _chosen("on_unsupported", on_unsupported, {"refuse": False, "warn": True})
+    policy = _chosen("escapes", escapes, {policy.value: policy for policy in Escapes})
     language = whitespace_language(whitespace)
-    examination = _Examination(schema, draft, numbers, escapes, formats, registry)
+    examination = _Examination(schema, draft, numbers, formats, registry)
     if examination.remains is None:
         pointer, reason = examination.contradiction()
         raise UnsatisfiableSchema(f"no value satisfies the schema: {reason}", pointer=pointer)
@@ -94,7 +95,7 @@ def read_json_schema(
     if refusals and not warns:
         more = f" (and {len(refusals) - 1} more, which explain lists)" if len(refusals) > 1 else ""
         raise UnsupportedFeature(refusals[0].message + more, pointer=refusals[0].pointer)
-    shapes = JsonShapes(examination.remains.nodes, 0, language, order)
+    shapes = JsonShapes(examination.remains.nodes, 0, language, order, policy)
     return JsonSchemaReading(shapes, not refusals, examination)
 
 
@@ -103,7 +104,6 @@ def explain_json_schema(
     *,
     draft: str | Draft | None = None,
     numbers: Literal["plain", "full"] = "plain",
-    escapes: str = "json",
     formats: Formats = "assert",
     registry: Mapping[str, Json] | Registry[Json] | None = None,
 ) -> tuple[KeywordReport, ...]:
@@ -111,7 +111,7 @@ def explain_json_schema(
 
     Raises as `read_json_schema` does, but for UnsupportedFeature about keywords and UnsatisfiableSchema.
     """
-    return _Examination(schema, draft, numbers, escapes, formats, registry).reports()
+    return _Examination(schema, draft, numbers, formats, registry).reports()
 
 
 def _chosen(option: str, choice: str, meanings: Mapping[str, T]) -> T:
@@ -128,15 +128,12 @@ class _Examination:
         schema: Json | str,
         draft: str | Draft | None,
         numbers: str,
-        escapes: str,
         formats: str,
         registry: Mapping[str, Json] | Registry[Json] | None,
     ) -> None:
         asserts_formats = _chosen("formats", formats, {"assert": True, "annotate": False})
         if numbers != "plain":
             raise UnsupportedFeature(f"numbers={numbers!r} is not supported yet; use numbers='plain'")
-        if escapes != "json":
-            raise UnsupportedFeature(f"escapes={escapes!r} is not supported yet; use escapes='json'")
         self._schema = parse_json(schema) if isinstance(schema, str) else schema
         chosen = draft_of(self._schema, Draft.DRAFT_2020_12) if draft is None else draft_named(draft)
         self._scope = Library(registry).scope(self._schema, chosen, "#", None, None)
