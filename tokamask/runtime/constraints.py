@@ -103,7 +103,8 @@ def _read_schema(schema: Any) -> tuple[Grammar, ValueReader]:
 
 @lru_cache(maxsize=RECENT_GRAMMARS)
 def _json_grammar(schema: str) -> Grammar:
-    return Grammar.from_json_schema(schema)
+    """What is written needs one spelling, not all of them: needless escapes only tempt small models."""
+    return Grammar.from_json_schema(schema, escapes="minimal")
 
 
 def _read_regex(pattern: Any) -> tuple[Grammar, ValueReader]:

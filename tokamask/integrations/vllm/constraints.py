@@ -31,9 +31,9 @@ def read_structured_output(kind: str, text: str, whitespace: str = "flexible") -
         GrammarError: it cannot be compiled; UnsupportedFeature also for structural tags.
     """
     if kind == "JSON":
-        grammar = Grammar.from_json_schema(text, whitespace=whitespace)
+        grammar = Grammar.from_json_schema(text, whitespace=whitespace, escapes="minimal")
     elif kind == "JSON_OBJECT":
-        grammar = Grammar.from_json_schema({"type": "object"}, whitespace=whitespace)
+        grammar = Grammar.from_json_schema({"type": "object"}, whitespace=whitespace, escapes="minimal")
     elif kind == "REGEX":
         grammar = Grammar.from_regex(text)
     elif kind == "CHOICE":
