@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from tests.grammar.json_schema.membership import describes
 from tokamask.errors import UnsatisfiableSchema, UnsupportedFeature
 from tokamask.grammar.json_schema.reading import read_json_schema
-from tokamask.grammar.json_schema.shapes import ArrayShape, JsonShapes, ObjectShape, ScalarShape, Shape, StringShape
+from tokamask.grammar.json_schema.shapes import (
+    ArrayShape,
+    ItemsShape,
+    JsonShapes,
+    ObjectShape,
+    ScalarShape,
+    Shape,
+    StringShape,
+)
 from tokamask.grammar.language import Language
 
 NAMES = st.sampled_from(["a", "b", "c", ""])
@@ -104,6 +112,8 @@ def variants(shape: Shape, witness: dict[int, Any]) -> list[Any]:
                 [*prefix[:length], *[rest or 0] * (length - len(prefix))] for length in lengths if length >= minimum
             ]
             return [[witness[node] for node in row] for row in nodes if all(node in witness for node in row)]
+        case ItemsShape():
+            return []
         case ObjectShape(properties, additional):
             required = {p.name.decode(): p.node for p in properties if p.required and p.node is not None}
             optional = {p.name.decode(): p.node for p in properties if not p.required and p.node is not None}
