@@ -136,3 +136,13 @@ def test_a_step_never_reads_more_than_its_memory_allows(rows: int) -> None:
     limit = MeasuredPace().limit(rows)
     assert limit in WIDTHS
     assert limit == 0 or rows * (1 + limit) <= MOST_READ
+
+
+def test_a_machine_on_which_no_width_could_pay() -> None:
+    """One where every token more costs as much as a step still compares a draft of one, and reads none."""
+    pace = MeasuredPace()
+    for tokens in (1, 2, 3, 4, 8, 16):
+        for _ in range(20):
+            pace.observe_step(tokens, 3.0 * tokens)
+    assert pace.limit(1) == 1
+    assert pace.width([["forced"] * 4]) == 0

@@ -102,7 +102,7 @@ class MeasuredPace:
         if seconds is None:
             return 1
         would_pay = [width for width, one in zip(widths, seconds, strict=True) if 1 + width > one / seconds[0]]
-        return max(1, *would_pay)
+        return max([1, *would_pay])
 
     def is_hopeful(self, kinds: Sequence[str]) -> bool:
         # A first guess costs next to nothing when it is only compared, and shows when a kind has become better.
