@@ -39,7 +39,9 @@ def schema_file(tmp_path: Path) -> str:
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("model")
-    tiny_llama().save_pretrained(folder)
+    model = tiny_llama()
+    model.config.max_position_embeddings = 2048  # room for a document that takes a while
+    model.save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
     return str(folder)
 
@@ -297,7 +299,7 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 @contextmanager
 def started(model: str) -> Iterator[subprocess.Popen[str]]:
     """A command that has begun to write a long document, and whose first character was read."""
-    arguments = ["generate", "x", "--regex", "[a-z]{200}", "--model", model, "--max-tokens", "240"]
+    arguments = ["generate", "x", "--regex", "[a-z]{1500}", "--model", model, "--max-tokens", "1600"]
     with subprocess.Popen(
         [sys.executable, "-m", "tokamask", *arguments],
         stdin=subprocess.DEVNULL,
