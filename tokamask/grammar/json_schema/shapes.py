@@ -120,6 +120,16 @@ class PropertyOrder(Enum):
     ANY = "any"
 
 
+class Escapes(Enum):
+    """How characters of strings and names may be spelled."""
+
+    ANY = "json"
+    """As themselves, and by every escape of RFC 8259."""
+    MINIMAL = "minimal"
+    """Escaped only where they cannot stand for themselves, and then in the shortest way: as `json.dumps` without
+    `ensure_ascii` does."""
+
+
 @dataclass(frozen=True)
 class JsonShapes:
     """Nodes, the root among them, and how values are spelled.
@@ -132,3 +142,4 @@ class JsonShapes:
     root: int
     whitespace: Language
     property_order: PropertyOrder = PropertyOrder.SCHEMA
+    escapes: Escapes = Escapes.ANY
