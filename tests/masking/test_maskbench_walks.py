@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.grammar.json_schema.archives import archived
-from tokamask.errors import UnsupportedFeature
+from tokamask.errors import CompileBudgetExceeded, UnsatisfiableSchema, UnsupportedFeature
 from tokamask.grammar.grammar import Grammar
 from tokamask.masking.bitmask import allocate_bitmask
 from tokamask.masking.compiler import GrammarCompiler
@@ -43,7 +43,7 @@ def schemas() -> list[tuple[str, Any, Grammar]]:
         schema = json.loads(text)["schema"]
         try:
             compiled.append((path, schema, Grammar.from_json_schema(schema)))
-        except UnsupportedFeature:
+        except (CompileBudgetExceeded, UnsatisfiableSchema, UnsupportedFeature):
             continue
         if len(compiled) == SCHEMAS:
             break

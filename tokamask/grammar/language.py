@@ -398,3 +398,46 @@ def shortest(language: Language) -> bytes:
         text.append(next(closer))
         state = rows[state][column[text[-1]]]
     return bytes(text)
+
+
+def texts_of(language: Language, most: int) -> list[bytes] | None:
+    """All texts, in byte order; None if they are more than `most`."""
+    rows, accepting = language.transitions.tolist(), language.accepting.tolist()
+    columns = language.byte_class.tolist()
+    texts: list[bytes] = []
+    # Every state leads to acceptance, so each path here ends in a text of its own or shares a prefix with one.
+    waiting = [(0, b"")] if rows else []
+    while waiting:
+        state, text = waiting.pop()
+        if accepting[state]:
+            texts.append(text)
+        row = rows[state]
+        waiting += [(row[column], text + bytes((byte,))) for byte, column in enumerate(columns) if row[column] >= 0]
+        if len(texts) + len(waiting) > most:
+            return None
+    return sorted(texts)
+
+
+def number_of_texts(language: Language) -> int | None:
+    """How many texts there are; None if infinitely many."""
+    if language.is_empty:
+        return 0
+    rows = language.transitions.tolist()
+    columns = language.byte_class.tolist()
+    edges = [[row[column] for column in columns if row[column] >= 0] for row in rows]
+    incoming = [0] * len(rows)
+    for targets in edges:
+        for target in targets:
+            incoming[target] += 1
+    # Texts by the state their prefix leads to, in topological order (Kahn 1962); a cycle leaves states over.
+    prefixes = [1, *[0] * (len(rows) - 1)]
+    order = [] if incoming[0] else [0]
+    for state in order:
+        for target in edges[state]:
+            prefixes[target] += prefixes[state]
+            incoming[target] -= 1
+            if incoming[target] == 0:
+                order.append(target)
+    if len(order) < len(rows):
+        return None
+    return sum(count for count, accepts in zip(prefixes, language.accepting.tolist(), strict=True) if accepts)

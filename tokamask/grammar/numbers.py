@@ -70,6 +70,13 @@ def number_language(
     return signed(limits.magnitudes(modulus, places, True), limits.negated().magnitudes(modulus, places, True))
 
 
+@cache
+def decimal_language() -> Language:
+    """All numbers, with any number of digits before and behind the point, but no exponent."""
+    limits = _Limits(None, None)
+    return signed(limits.magnitudes(1, None, True), limits.magnitudes(1, None, True))
+
+
 def integer_spelling(value: int) -> Language:
     """The one spelling of an integer without fraction or exponent."""
     _check_digits(Fraction(value))

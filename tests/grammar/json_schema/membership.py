@@ -7,7 +7,15 @@ from typing import Any
 
 from tokamask.errors import UnsatisfiableSchema
 from tokamask.grammar.json_schema.reading import read_json_schema
-from tokamask.grammar.json_schema.shapes import ArrayShape, JsonShapes, ObjectShape, ScalarShape, Shape, StringShape
+from tokamask.grammar.json_schema.shapes import (
+    ArrayShape,
+    ItemsShape,
+    JsonShapes,
+    ObjectShape,
+    ScalarShape,
+    Shape,
+    StringShape,
+)
 
 
 def spelled(value: object) -> bytes:
@@ -41,16 +49,56 @@ def _fits(shapes: JsonShapes, shape: Shape, value: object) -> bool:
             return all(
                 node is not None and describes(shapes, item, node) for node, item in zip(nodes, value, strict=True)
             )
-        case ObjectShape(properties, additional), dict():
-            declared = {property.name.decode(): property for property in properties}
-            if any(property.required and name not in value for name, property in declared.items()):
-                return False
-            for name, item in value.items():
-                node = declared[name].node if name in declared else additional
-                if node is None or not describes(shapes, item, node):
-                    return False
-            return True
+        case ItemsShape(states), list():
+            reached = {0}
+            for item in value:
+                reached = {
+                    target for state in reached for node, target in states[state].items if describes(shapes, item, node)
+                }
+            return any(states[state].may_end for state in reached)
+        case ObjectShape(), dict():
+            return _fits_object(shapes, shape, value)
     return False
+
+
+def _fits_object(shapes: JsonShapes, shape: ObjectShape, value: dict[str, object]) -> bool:
+    declared = {property.name.decode(): property for property in shape.properties}
+    if any(property.required and name not in value for name, property in declared.items()):
+        return False
+    if len(value) < shape.minimum or (shape.maximum is not None and len(value) > shape.maximum):
+        return False
+    nodes = [names.node for names in shape.classes] + [shape.additional]
+    # The classes of the names that are not declared.
+    classes = {name: _class_of(shape, name) for name in value if name not in declared}
+    for name, item in value.items():
+        node = declared[name].node if name in declared else nodes[classes[name]]
+        if node is None or not describes(shapes, item, node):
+            return False
+    return _has_witnesses(
+        [
+            {
+                name
+                for name, at in classes.items()
+                if at == witness.name_class and describes(shapes, value[name], witness.node)
+            }
+            for witness in shape.witnesses
+        ]
+    )
+
+
+def _class_of(shape: ObjectShape, name: str) -> int:
+    """The index of a name's class, the number of classes for a name of none; asserts that there is one at most."""
+    text = name.encode("utf-8", "surrogatepass")
+    matching = [index for index, names in enumerate(shape.classes) if names.language.matches(text)]
+    assert len(matching) < 2
+    return matching[0] if matching else len(shape.classes)
+
+
+def _has_witnesses(candidates: list[set[str]]) -> bool:
+    """Whether each witness can be another property."""
+    if not candidates:
+        return True
+    return any(_has_witnesses([others - {name} for others in candidates[1:]]) for name in candidates[0])
 
 
 def accepts(schema: Any, value: object, **options: Any) -> bool:

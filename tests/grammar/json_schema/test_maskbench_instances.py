@@ -7,7 +7,7 @@ from collections import Counter
 
 from tests.grammar.json_schema.archives import archived
 from tests.grammar.json_schema.membership import describes
-from tokamask.errors import UnsupportedFeature
+from tokamask.errors import CompileBudgetExceeded, UnsatisfiableSchema, UnsupportedFeature
 from tokamask.grammar.json_schema.reading import read_json_schema
 
 EVERY = 10
@@ -22,12 +22,14 @@ def test_instances() -> None:
         file = json.loads(text)
         try:
             shapes = read_json_schema(json.dumps(file["schema"]), property_order="any").shapes
-        except UnsupportedFeature:
+        except (UnsupportedFeature, CompileBudgetExceeded):
             counts["refused"] += 1
             continue
+        except UnsatisfiableSchema:
+            shapes = None
         counts["read"] += 1
         for number, case in enumerate(file["tests"]):
-            if describes(shapes, case["data"]) != case["valid"]:
+            if (shapes is not None and describes(shapes, case["data"])) != case["valid"]:
                 wrong.append(f"{path}: instance {number} should be {'valid' if case['valid'] else 'invalid'}")
     assert wrong == []
-    assert counts["read"] > 4 * counts["refused"]
+    assert counts["read"] > 60 * counts["refused"]

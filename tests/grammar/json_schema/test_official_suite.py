@@ -11,15 +11,15 @@ import pytest
 
 from tests.grammar.json_schema.archives import archived
 from tests.grammar.json_schema.membership import accepts
-from tokamask.errors import UnsupportedFeature
+from tokamask.errors import CompileBudgetExceeded, UnsupportedFeature
 
 # Draft, folder, and how many of its required tests have the right answer (the others are refused).
 DRAFTS = [
-    ("2020-12", "draft2020-12", 891),
-    ("2019-09", "draft2019-09", 882),
-    ("7", "draft7", 724),
-    ("6", "draft6", 660),
-    ("4", "draft4", 487),
+    ("2020-12", "draft2020-12", 1258),
+    ("2019-09", "draft2019-09", 1218),
+    ("7", "draft7", 886),
+    ("6", "draft6", 798),
+    ("4", "draft4", 577),
 ]
 FOLDERS = {folder for _, folder, _ in DRAFTS} | {"draft3", "v1"}
 
@@ -55,7 +55,7 @@ def test_required_tests(draft: str, folder: str, expected_right: int) -> None:
             for case in group["tests"]:
                 try:
                     is_right = accepts(json.dumps(group["schema"]), case["data"], **options) == case["valid"]
-                except UnsupportedFeature:
+                except (UnsupportedFeature, CompileBudgetExceeded):
                     counts["refused"] += 1
                     continue
                 counts["right"] += is_right

@@ -143,21 +143,39 @@ def test_one_of_with_provably_disjoint_branches() -> None:
 
 
 @pytest.mark.parametrize(
-    "branches",
+    ("branches", "valid", "invalid"),
     [
-        [{"minimum": 1}, {"type": "integer"}],
-        [{"const": "a"}, {"enum": ["b", "a"]}],
-        [{"const": 1}, {"const": 2}, {"maximum": 1, "type": "number"}],
-        [{"properties": {"t": {"const": tag}}, "required": ["t"], "type": "object"} for tag in "aba"],
-        [{"type": "string", "maxLength": 2}, {"type": "string", "minLength": 3}, {"type": "string", "minLength": 9}],
-        [True, {"type": "null"}],
-        [{"required": ["a"]}, {"required": ["b"]}],
+        ([{"minimum": 1}, {"type": "integer"}], [0, 1.5, -3], [2, 0.5, 1]),
+        ([{"const": "a"}, {"enum": ["b", "a"]}], ["b"], ["a", "c"]),
+        ([{"const": 1}, {"const": 2}, {"maximum": 1, "type": "number"}], [2, 0, 0.5], [1, 3]),
+        (
+            [{"properties": {"t": {"const": tag}}, "required": ["t"], "type": "object"} for tag in "aba"],
+            [{"t": "b"}],
+            [{"t": "a"}, {}],
+        ),
+        (
+            [
+                {"type": "string", "maxLength": 2},
+                {"type": "string", "minLength": 3},
+                {"type": "string", "minLength": 9},
+            ],
+            ["ab", "abc", "abcdefgh"],
+            ["abcdefghi"],
+        ),
+        ([True, {"type": "null"}], [1, {}], [None]),
+        ([{"required": ["a"]}, {"required": ["b"]}], [{"a": 1}, {"b": 1}], [{"a": 1, "b": 1}, {}, 1]),
+        ([{"items": {"type": "null"}}, {"minItems": 2}], [[], [None], [1, 2]], [[None, None], [1], None]),
+        (
+            [{"properties": {"a": {}}, "additionalProperties": False}, {"properties": {"b": {}, "a": {}}}],
+            [{"b": 1}, {"c": 1}],
+            [{"a": 1}, {}],
+        ),
+        ([{"oneOf": [{"minimum": 1}, {"maximum": 3}]}, {"minimum": 4}, {"type": "number"}], [2, "a"], [0, 5]),
     ],
 )
-def test_one_of_that_may_overlap_is_refused_where_it_stands(branches: list[Any]) -> None:
-    with pytest.raises(UnsupportedFeature, match="oneOf") as caught:
-        read_json_schema({"properties": {"a": {"oneOf": branches}}})
-    assert caught.value.pointer == "#/properties/a/oneOf"
+def test_one_of_with_overlapping_branches(branches: list[Any], valid: list[Any], invalid: list[Any]) -> None:
+    check({"oneOf": branches}, valid, invalid)
+    check({"items": {"oneOf": branches}}, [[value] for value in valid], [[value] for value in invalid])
 
 
 def test_hundreds_of_constants_in_one_of() -> None:
@@ -186,23 +204,272 @@ def test_counts_of_properties_that_are_implied() -> None:
             read_json_schema(impossible)
 
 
+def test_counts_of_properties() -> None:
+    check({"minProperties": 2, "maxProperties": 3}, [{"a": 1, "b": 1}, [], 1], [{"a": 1}, dict.fromkeys("abcd", 1)])
+    closed = {"type": "object", "properties": {name: {} for name in "abc"}, "additionalProperties": False}
+    check({**closed, "minProperties": 2}, [{"a": 1, "c": 1}], [{"a": 1}, {}])
+    check({**closed, "maxProperties": 1}, [{}, {"c": 1}], [{"a": 1, "b": 1}])
+    two = {"type": "object", "patternProperties": {"^[ab]$": {}, "^c": False}, "propertyNames": {"pattern": "^[abc]$"}}
+    check({**two, "minProperties": 2}, [{"a": 1, "b": 1}], [{"a": 1}, {"a": 1, "c": 1}])
+    many = {"type": "object", "patternProperties": {"^[0-9]{2}$": {}}, "additionalProperties": False}
+    assert read_json_schema({**many, "minProperties": 100}).is_exact
+    for impossible in ({**two, "minProperties": 3}, {**many, "minProperties": 101}):
+        with pytest.raises(UnsatisfiableSchema):
+            read_json_schema(impossible)
+    contradictory = {"properties": {"a": CONTRADICTORY}, "propertyNames": {"enum": ["a", "b"]}, "minProperties": 2}
+    with pytest.raises(UnsatisfiableSchema):
+        read_json_schema({"type": "object", **contradictory})
+
+
+def test_patterns_of_names() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"ab": {"type": "integer"}},
+        "patternProperties": {"^a": {"maximum": 5}, "b$": {"minimum": 3}},
+        "additionalProperties": {"type": "string"},
+    }
+    check(
+        schema, [{"ab": 4}, {"axb": 3.5, "ax": -1, "xb": 9, "y": "s"}], [{"ab": 4.5}, {"ab": 6}, {"axb": 2}, {"y": 1}]
+    )
+    (shape,) = read_json_schema(schema).shapes.nodes[0]
+    assert isinstance(shape, ObjectShape)
+    assert len(shape.classes) == 3
+    check({"patternProperties": {"": False}}, [{}, 1], [{"a": 1}, {"": 1}])
+    check({"patternProperties": {"^[ab]$": {"type": "null"}}, "required": ["a"]}, [{"a": None}, 1], [{"b": None}])
+
+
+def test_few_names_are_declared() -> None:
+    assert names({"type": "object", "patternProperties": {"^(b|a|ca)$": {}}, "additionalProperties": False}) == [
+        "a",
+        "b",
+        "ca",
+    ]
+    assert names({"type": "object", "properties": {"z": {}}, "propertyNames": {"enum": ["y", "z"]}}) == ["z", "y"]
+
+
+def test_names_of_properties() -> None:
+    check({"propertyNames": {"maxLength": 2}}, [{}, {"ab": 1}, 3], [{"abc": 1}])
+    check({"propertyNames": {"not": {"pattern": "^x"}}, "required": ["a"]}, [{"a": 1, "b": 1}], [{"a": 1, "xb": 1}])
+    check({"propertyNames": {"$ref": "#"}, "maxLength": 1}, ["a", {"b": {"ab": 1}}], ["ab", {"ab": 1}])
+    check({"propertyNames": {"type": "integer"}}, [{}], [{"a": 1}])
+    with pytest.raises(UnsatisfiableSchema):
+        read_json_schema({"type": "object", "propertyNames": {"maxLength": 1}, "required": ["ab"]})
+
+
+@pytest.mark.parametrize(
+    ("schema", "valid", "invalid"),
+    [
+        ({"type": ["string", "null"]}, [1, True, [], {}], ["a", None]),
+        ({"type": "boolean", "enum": [True, 3]}, [False, 3], [True]),
+        ({"type": "integer"}, [1.5, "a"], [1, 100]),
+        ({"minimum": 2, "exclusiveMaximum": 4}, [1, 4, 1.9], [2, 3.9, "a"]),
+        ({"type": "number", "multipleOf": 1.5}, [1, 2], [3, 0, -4.5]),
+        (
+            {"enum": [1, "a", [1], {"b": 2}]},
+            [2, "b", [], [1, 1], {"b": 1}, {}, {"b": 2, "c": 3}],
+            [1, 1.0, "a", [1], {"b": 2}],
+        ),
+        ({"minLength": 2, "maxLength": 3}, ["a", "abcd"], ["ab"]),
+        ({"pattern": "^a"}, ["b", ""], ["a", "ab"]),
+        ({"format": "date"}, ["2023-02-29"], ["2024-02-29"]),
+        ({"prefixItems": [{"type": "null"}], "items": {"const": 1}}, [[1], [None, 2]], [[], [None], [None, 1, 1]]),
+        ({"items": False}, [[1], [1, 2]], [[]]),
+        ({"minItems": 1, "maxItems": 2}, [[], [1, 2, 3]], [[1], [1, 2]]),
+        ({"contains": {"const": 1}}, [[], [2]], [[1], [2, 1]]),
+        ({"contains": {"const": 1}, "minContains": 2, "maxContains": 3}, [[1], [1, 1, 1, 1]], [[1, 1], [1, 2, 1, 1]]),
+        ({"required": ["a", "b"]}, [{"a": 1}, {}], [{"a": 1, "b": 1}]),
+        ({"properties": {"a": {"type": "null"}}}, [{"a": 1}], [{}, {"a": None}]),
+        ({"additionalProperties": {"type": "null"}}, [{"a": 1}, {"a": None, "b": 1}], [{}, {"a": None}]),
+        ({"properties": {"a": {}}, "additionalProperties": False}, [{"b": 1}], [{"a": 1}, {}]),
+        ({"patternProperties": {"^a": {"type": "null"}}}, [{"ab": 1}], [{"ab": None}, {"b": 1}]),
+        ({"propertyNames": {"maxLength": 1}}, [{"ab": 1}], [{"a": 1}, {}]),
+        ({"minProperties": 1, "maxProperties": 2}, [{}, {"a": 1, "b": 1, "c": 1}], [{"a": 1}]),
+        ({"dependentRequired": {"a": ["b"]}}, [{"a": 1}], [{}, {"a": 1, "b": 1}]),
+        ({"dependentSchemas": {"a": {"minProperties": 2}}}, [{"a": 1}], [{}, {"a": 1, "b": 1}]),
+        ({"allOf": [{"minimum": 1}, {"maximum": 3}]}, [0, 4], [2, "a"]),
+        ({"anyOf": [{"minimum": 3}, {"type": "integer"}]}, [1.5], [1, 3.5]),
+        ({"oneOf": [{"minimum": 3}, {"type": "integer"}]}, [1.5, 4], [1, 3.5]),
+        ({"if": {"type": "integer"}, "then": {"minimum": 1}, "else": {"type": "string"}}, [0, 1.5], [1, "a"]),
+        ({"not": {"type": "string"}}, ["a"], [1]),
+        ({"$ref": "#/$defs/s"}, [1], ["a"]),
+        ({"properties": {"a": {}}, "unevaluatedProperties": False}, [{"b": 1}], [{"a": 1}, {}]),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_not(schema: dict[str, Any], valid: list[Any], invalid: list[Any]) -> None:
+    definitions = {"$defs": {"s": {"type": "string"}}}
+    negated = {**definitions, "not": schema}
+    kinds = {"type": list({type(value): kind for value in invalid for kind in [json_type(value)]}.values())}
+    check(negated, valid, invalid)
+    check({**definitions, "not": {"not": schema}, **kinds}, [], valid)
+    check({**definitions, "not": {"not": schema}}, invalid, [])
+
+
+def json_type(value: Any) -> str:
+    return {type(None): "null", bool: "boolean", str: "string", list: "array", dict: "object"}.get(
+        type(value), "number"
+    )
+
+
+def test_not_among_listed_values() -> None:
+    listed = {"required": ["p"], "properties": {"p": {"enum": [1, 2, [3]]}}}
+    for excluded, left in ((1, [2, [3]]), ([3], [1, 2]), (4, [1, 2, [3]])):
+        schema = {**listed, "type": "object", "not": {"properties": {"p": {"const": excluded}}}}
+        check(schema, [{"p": value} for value in left], [{"p": excluded}, {"p": 5}, {}])
+
+
+def test_not_of_many_listed_values() -> None:
+    arrays = [[number, number + 1, 0] for number in range(40)]
+    check({"not": {"enum": arrays}}, [[], [3, 5, 0], [3, 4, 1], [3, 4, 0, 0], [3, 4]], [[3, 4, 0], [39, 40, 0]])
+    objects = [{"a": number, "b": number + 1} for number in range(40)]
+    check({"not": {"enum": objects}}, [{}, {"a": 3, "b": 5}, {"a": 3, "b": 4, "c": 0}], [{"a": 3, "b": 4}])
+
+
+def test_not_of_recursive_schemas() -> None:
+    tree = {"type": "array", "items": {"$ref": "#/$defs/tree"}}
+    check({"not": {"$ref": "#/$defs/tree"}, "$defs": {"tree": tree}}, [1, [1], [[], [[], 1]]], [[], [[]], [[], [[]]]])
+    with pytest.raises(GrammarError, match="refers to itself"):
+        read_json_schema({"not": {"$ref": "#"}})
+
+
+def test_witnesses_share_a_property_or_not() -> None:
+    some_integer = {"not": {"additionalProperties": {"not": {"type": "integer"}}}}
+    some_negative = {"not": {"additionalProperties": {"not": {"type": "number", "maximum": -0.5}}}}
+    schema = {"type": "object", "allOf": [some_integer, some_negative]}
+    check(schema, [{"a": -1}, {"a": 1, "b": -0.5}, {"a": 1, "b": "c", "d": -2}], [{}, {"a": 1}, {"a": -0.5}])
+    check({**schema, "maxProperties": 1}, [{"a": -1}], [{"a": 1, "b": -0.5}, {"a": 1}])
+    named = {**schema, "properties": {"n": {"type": "string"}}, "required": ["n"], "maxProperties": 2}
+    check(named, [{"n": "", "a": -1}], [{"n": "", "a": 1, "b": -1}, {"n": "", "a": 1}])
+
+
+def test_a_witness_needs_a_name_that_is_left() -> None:
+    names = {f"n{number:02}": False for number in range(100)}
+    declared = {"type": "object", "properties": names}
+    some_match = {"not": {"propertyNames": {"not": {"pattern": "^n[0-9]{2}$"}}}}
+    with pytest.raises(UnsatisfiableSchema):
+        read_json_schema({**declared, **some_match})
+    del names["n42"]
+    check({**declared, **some_match}, [{"n42": 1, "x": 2}], [{"x": 2}, {"n41": 1}])
+
+
+def test_if_then_else() -> None:
+    schema = {
+        "type": "object",
+        "if": {"properties": {"t": {"const": "a"}}, "required": ["t"]},
+        "then": {"required": ["x"]},
+        "else": {"properties": {"x": False}},
+    }
+    check(schema, [{"t": "a", "x": 1}, {"t": "b"}, {}], [{"t": "a"}, {"t": "b", "x": 1}, {"x": 1}])
+    check({"if": {"minimum": 1}}, [0, 1, "a"], [])
+    check({"then": False, "else": False}, [0], [])
+    check({"if": {"minimum": 1}, "then": False}, [0], [1, "a"])
+
+
+def test_contains() -> None:
+    schema = {"type": "array", "prefixItems": [{"type": "integer"}], "contains": {"type": "string"}}
+    check(schema, [[1, "a"], [1, 2, "a", "b"]], [[], [1], ["a"], [1, 2]])
+    check({**schema, "minContains": 2, "maxContains": 2}, [[1, "a", 2, "b"]], [[1, "a"], [1, "a", "b", "c"]])
+    check({**schema, "minContains": 0}, [[], [1], [1, "a"]], [["a"]])
+    check({**schema, "maxItems": 3, "minItems": 3}, [[1, 2, "a"]], [[1, "a"], [1, 2, 3], [1, 2, 3, "a"]])
+    check({**schema, "minContains": 2}, [[1, "a"]], [[], [1]], draft="7")
+    for draft, status in (("7", KeywordStatus.ANNOTATION), ("2019-09", KeywordStatus.ENFORCED)):
+        reports = explain_json_schema({**schema, "minContains": 2}, draft=draft)
+        assert [report.status for report in reports if report.keyword == "minContains"] == [status]
+    check({"contains": {"type": "string"}, "maxContains": 0, "minContains": 0}, [[], [1], "a"], [["a"], [1, "a"]])
+    with pytest.raises(UnsatisfiableSchema):
+        read_json_schema({**schema, "maxItems": 1})
+    with pytest.raises(UnsupportedFeature) as caught:
+        read_json_schema({**schema, "minContains": 100, "maxItems": 10_000})
+    assert caught.value.pointer == "#/contains"
+
+
+def test_unique_items_of_few_values() -> None:
+    check({"uniqueItems": True, "items": {"type": ["boolean", "null"]}}, [[], [True, None, False]], [[True, True]])
+    check({"uniqueItems": True, "items": {"enum": [1, 1.0, "1"]}}, [[1, "1"]], [["1", "1"], [1, "1", 1]])
+    check({"uniqueItems": True, "items": {"type": "integer", "minimum": 1, "maximum": 3}}, [[3, 1, 2]], [[3, 1, 3]])
+    check({"uniqueItems": True, "items": {"pattern": "^[ab]$", "type": "string"}, "minItems": 2}, [["b", "a"]], [["a"]])
+    check({"uniqueItems": True, "maxItems": 1}, [[], [[1]], 3], [[1, 2]])
+    check(
+        {"uniqueItems": True, "prefixItems": [{"type": "string"}, {"type": "null"}], "items": False}, [["", None]], []
+    )
+    check(
+        {"not": {"uniqueItems": True}, "items": {"type": "boolean"}}, [[True, True], [True, False, True]], [[True], 1]
+    )
+    with pytest.raises(UnsatisfiableSchema):
+        read_json_schema({"type": "array", "uniqueItems": True, "items": {"type": "boolean"}, "minItems": 3})
+
+
+def test_unevaluated() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"a": {}},
+        "anyOf": [{"properties": {"b": {"type": "null"}}}, {"patternProperties": {"^c": {"type": "null"}}}],
+        "if": {"required": ["d"]},
+        "then": {"properties": {"d": {}}},
+        "unevaluatedProperties": False,
+    }
+    check(
+        schema, [{}, {"a": 1}, {"b": None, "cc": None}, {"b": None, "d": 1}], [{"b": 1}, {"b": 1, "cc": None}, {"e": 1}]
+    )
+    check({**schema, "unevaluatedProperties": {"type": "null"}}, [{"e": None}], [{"e": 1}, {"b": None, "e": 1}])
+    items = {
+        "type": "array",
+        "allOf": [{"prefixItems": [{}]}],
+        "contains": {"type": "string"},
+        "unevaluatedItems": False,
+    }
+    check(items, [["a"], [1, "a", "b"]], [[1], [1, 2, "a"], ["a", 1]])
+    check({"not": {"not": {"properties": {"a": {}}}}, "unevaluatedProperties": False}, [{}], [{"a": 1}])
+
+
+def test_dynamic_references() -> None:
+    tree = {
+        "$id": "https://example.com/tree",
+        "$dynamicAnchor": "node",
+        "type": "object",
+        "properties": {"children": {"type": "array", "items": {"$dynamicRef": "#node"}}},
+    }
+    strict = {
+        "$id": "https://example.com/strict",
+        "$dynamicAnchor": "node",
+        "$ref": "tree",
+        "unevaluatedProperties": False,
+    }
+    registry = {"https://example.com/tree": tree, "https://example.com/strict": strict}
+    loose = {"$ref": "https://example.com/tree"}
+    check(loose, [{"x": 1}, {"children": [{"x": 1}]}], [{"children": [1]}], registry=registry)
+    check({"$ref": "https://example.com/strict"}, [{"children": [{}]}], [{"children": [{"x": 1}]}], registry=registry)
+
+
+def test_vocabularies() -> None:
+    metaschema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$vocabulary": {"https://json-schema.org/draft/2020-12/vocab/applicator": True, "https://example.com/v": False},
+    }
+    schema = {"$schema": "https://example.com/m", "properties": {"a": {"const": 1}, "b": False}}
+    check(schema, [{"a": 2}], [{"b": 1}], registry={"https://example.com/m": metaschema})
+    required = {**metaschema, "$vocabulary": {"https://example.com/v": True}}
+    for registry in (None, {"https://example.com/m": required}):
+        with pytest.raises(UnsupportedFeature) as caught:
+            read_json_schema(schema, registry=registry)
+        assert caught.value.pointer == "#/$schema"
+
+
 @pytest.mark.parametrize(
     "keywords",
     [
-        {"not": {"type": "object", "required": ["a"]}},
-        {"if": {"required": ["a"]}, "then": {"required": ["b"]}},
-        {"contains": {"type": "string"}},
         {"uniqueItems": True},
-        {"propertyNames": {"maxLength": 3}},
-        {"patternProperties": {"^a": {"type": "string"}}},
-        {"patternProperties": {"^a": True}, "additionalProperties": False},
-        {"minProperties": 2},
-        {"allOf": [{}], "unevaluatedProperties": False},
-        {"allOf": [{}], "unevaluatedItems": False},
+        {"not": {"uniqueItems": True, "minItems": 5}},
         {"pattern": r"(.)\1"},
+        {"patternProperties": {r"(.)\1": {"type": "null"}}},
+        {"propertyNames": {"pattern": r"(.)\1"}},
+        {"not": {"pattern": r"(.)\1"}},
+        {"if": {"format": "regex"}, "then": {"minLength": 1}},
+        {"oneOf": [{"format": "regex"}, {"minLength": 1}]},
         {"$ref": "https://example.com/elsewhere"},
+        {"not": {"$ref": "https://example.com/elsewhere"}},
     ],
-    ids=lambda keywords: next(iter(keywords)),
+    ids=lambda keywords: "-".join(keywords),
 )
 def test_refused_at_its_pointer_or_ignored_by_choice(keywords: dict[str, Any]) -> None:
     schema = {"properties": {"a/b": keywords}}
@@ -220,35 +487,49 @@ def test_refused_at_its_pointer_or_ignored_by_choice(keywords: dict[str, Any]) -
 
 
 def test_a_refused_keyword_does_not_matter_where_it_cannot_apply() -> None:
-    schema = {"type": "string", "uniqueItems": True, "propertyNames": {"maxLength": 1}, "minProperties": 3}
+    schema = {"type": "string", "uniqueItems": True, "propertyNames": {"pattern": r"(.)\1"}, "minProperties": 3}
     assert read_json_schema(schema).is_exact
-    assert read_json_schema({"$defs": {"unused": {"not": {"minLength": 3}}}}).is_exact
+    assert read_json_schema({"$defs": {"unused": {"uniqueItems": True}}}).is_exact
 
 
 def test_warning_never_narrows() -> None:
-    schema = {"patternProperties": {"^x": {}}, "properties": {"a": {}}, "additionalProperties": False}
-    check(schema, [{"a": 1}, {"x1": 2}], [], on_unsupported="warn")
+    unknown = r"(.)\1"
+    schema = {"patternProperties": {unknown: {}}, "properties": {"a": {}}, "additionalProperties": False}
+    check(schema, [{"a": 1}, {"xx": 2}], [], on_unsupported="warn")
+    check(
+        {**schema, "additionalProperties": True, "unevaluatedProperties": False}, [{"xx": 2}], [], on_unsupported="warn"
+    )
+    check({"not": {"pattern": unknown}}, ["a", "aa"], [], on_unsupported="warn")
+    check({"oneOf": [{"pattern": unknown}, {"minLength": 2}]}, ["aa", "ab"], [], on_unsupported="warn")
+    check({"propertyNames": {"not": {"pattern": unknown}}}, [{"aa": 1}, {"a": 1}], [], on_unsupported="warn")
 
 
 def test_every_refusal_is_explained_at_once() -> None:
     schema = {
         "uniqueItems": True,
-        "not": {"const": 1},
-        "items": {"contains": {"const": 1}},
+        "not": {"pattern": "(a)\\1", "type": "string"},
+        "items": {"format": "regex"},
         "x-mine": 3,
-        "type": "array",
+        "type": ["array", "string"],
     }
     reports = {report.pointer: report for report in explain_json_schema(schema)}
     assert {pointer: report.status.value for pointer, report in reports.items()} == {
         "#/uniqueItems": "refused",
-        "#/not": "refused",
-        "#/not/const": "annotation",
+        "#/not": "enforced",
+        "#/not/pattern": "refused",
+        "#/not/type": "enforced",
         "#/items": "enforced",
-        "#/items/contains": "refused",
-        "#/items/contains/const": "annotation",
+        "#/items/format": "refused",
         "#/x-mine": "annotation",
         "#/type": "enforced",
     }
+
+
+def test_copies_of_a_refused_schema_are_all_refused() -> None:
+    branch = {"type": "object", "properties": {"a": {"format": "regex"}}}
+    schema = {"oneOf": [{**branch, "required": ["b"]}, {**branch, "required": ["c"]}]}
+    refused = [report.pointer for report in explain_json_schema(schema) if report.status is KeywordStatus.REFUSED]
+    assert refused == [f"#/oneOf/{index}/properties/a/format" for index in (0, 1)]
 
 
 def test_explaining_what_stands_beside_a_reference_in_old_drafts() -> None:
@@ -389,8 +670,10 @@ def test_malformed_text_shows_the_place() -> None:
         '{"minimum": -1e-1000000000}',
         '{"const": ' + "1" * 100_000 + "}",
         {"allOf": [{"anyOf": [{"required": [f"{i}{j}"]} for j in range(20)]} for i in range(20)]},
+        {"oneOf": [{"properties": {f"{i}": {"minLength": 9 * i + j + 1} for i in range(9)}} for j in range(9)]},
+        {"patternProperties": {letter: {"minLength": number} for number, letter in enumerate("abcdefgh", 1)}},
     ],
-    ids=["nesting", "exponent", "small exponent", "digits", "product"],
+    ids=["nesting", "exponent", "small exponent", "digits", "product", "overlaps", "patterns"],
 )
 def test_budgets(schema: Any) -> None:
     with pytest.raises(CompileBudgetExceeded):

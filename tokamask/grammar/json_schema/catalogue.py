@@ -3,13 +3,15 @@ obligation, which is what makes the sets of them finite."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 from tokamask.errors import GrammarError, UnsupportedFeature
 from tokamask.grammar.json_schema.clauses import Clauses
+from tokamask.grammar.json_schema.contents import Contents
 from tokamask.grammar.json_schema.demands import (
     ANYTHING,
     Alternatives,
@@ -20,41 +22,47 @@ from tokamask.grammar.json_schema.demands import (
     NullDemand,
     NumberDemand,
     ObjectDemand,
+    Overlap,
     StringDemand,
 )
 from tokamask.grammar.json_schema.drafts import Draft
-from tokamask.grammar.json_schema.keywords import KEYWORDS
-from tokamask.grammar.json_schema.obligations import NOTHING, KnownObligation, Obligation, Place, pointer_at
+from tokamask.grammar.json_schema.keywords import KIND_OF_TYPE, keywords_of
+from tokamask.grammar.json_schema.known import ValueObligation
+from tokamask.grammar.json_schema.obligations import NOTHING, Obligation, Place, pointer_at
 from tokamask.grammar.json_schema.references import Scope
 from tokamask.grammar.json_schema.values import Json, Kind, equality_key, exact, is_spellable, kind_of
+
+# Values not listed yet; no key is equal to it.
+_UNREAD: frozenset[Hashable] = frozenset((object(),))
 
 
 class SchemaObligation(Obligation):
     """A schema object in its scope."""
 
-    __slots__ = ("_aim", "_alternatives", "_catalogue", "_is_aimed", "_is_open", "schema", "scope")
+    __slots__ = ("_aim", "_catalogue", "_is_aimed", "_listed", "_readings", "schema", "scope")
 
     def __init__(
         self,
-        serial: int,
+        rank: tuple[int, ...],
         place: Place,
         schema: dict[str, Json],
         scope: Scope,
         catalogue: Catalogue,
     ) -> None:
-        super().__init__(serial, place)
+        super().__init__(rank, place)
         self.schema = schema
         self.scope = scope
         self._catalogue = catalogue
-        self._alternatives: Alternatives | None = None
-        self._is_open = False
+        # What was read already, by the name of the reading; None for what is being read.
+        self._readings: dict[str, Alternatives | None] = {}
+        self._listed: frozenset[Hashable] | None = _UNREAD
         self._is_aimed = False
         self._aim: Node | None = None
 
     @property
     def is_used(self) -> bool:
         """Whether it has been expanded, or followed where it is a mere reference."""
-        return self._alternatives is not None or self._aim is not None
+        return bool(self._readings) or self._aim is not None
 
     def aim(self) -> Node | None:
         if "$ref" not in self.schema or self._is_aimed:
@@ -73,13 +81,13 @@ class SchemaObligation(Obligation):
     def _is_mere_reference(self) -> bool:
         if len(self.schema) == 1 or self.scope.draft <= Draft.DRAFT_7:
             return True
-        keywords = KEYWORDS[self.scope.draft]
+        keywords = keywords_of(self.scope.dialect)
         return not any(keyword in keywords for keyword in self.schema if keyword != "$ref")
 
     def clauses(self) -> Clauses:
         """What the keywords say, each read by its function."""
         clauses = Clauses(self, self._catalogue)
-        keywords = KEYWORDS[self.scope.draft]
+        keywords = keywords_of(self.scope.dialect)
         schema = self.schema
         if "$ref" in schema and self.scope.draft <= Draft.DRAFT_7:
             # "All other properties in a "$ref" object MUST be ignored" (draft 7, core, section 8.3).
@@ -95,25 +103,56 @@ class SchemaObligation(Obligation):
         return keyword in self.schema
 
     def listed_values(self) -> frozenset[Hashable] | None:
-        schema = self.schema
+        if self._listed is _UNREAD:
+            self._listed = self._read_list()
+        return self._listed
+
+    def _read_list(self) -> frozenset[Hashable] | None:
+        schema, keywords = self.schema, keywords_of(self.scope.dialect)
         if "$ref" in schema and self.scope.draft <= Draft.DRAFT_7:
             return None
-        if "const" in schema and self.scope.draft >= Draft.DRAFT_6:
+        if "const" in schema and "const" in keywords:
             return frozenset((equality_key(schema["const"], self.pointer),))
-        if isinstance(schema.get("enum"), list):
+        if isinstance(schema.get("enum"), list) and "enum" in keywords:
             return frozenset(equality_key(value, self.pointer) for value in schema["enum"])
         return None
 
+    def all_values(self) -> frozenset[Hashable] | None:
+        keywords = keywords_of(self.scope.dialect)
+        asserted = [keyword for keyword in self.schema if keyword in keywords]
+        if asserted in (["enum"], ["const"]):
+            return self.listed_values()
+        if "type" in asserted and sorted(asserted) in (["enum", "type"], ["const", "type"]):
+            values = self.schema["enum"] if "enum" in self.schema else [self.schema["const"]]
+            kind = KIND_OF_TYPE.get(str(self.schema["type"]))
+            # An integer is a number, but not the other way round.
+            if self.schema["type"] != "integer" and all(kind_of(value, self.pointer) is kind for value in values):
+                return self.listed_values()
+        return None
+
     def alternatives(self) -> Alternatives:
-        if self._alternatives is None:
-            if self._is_open:
+        return self._readings.get("alternatives") or self._read("alternatives", Clauses.alternatives)
+
+    def denials(self) -> Alternatives:
+        return self._readings.get("denials") or self._read("denials", Clauses.denials)
+
+    def evaluations(self) -> Alternatives:
+        return self._readings.get("evaluations") or self._read("evaluations", Clauses.evaluations)
+
+    def _read(self, name: str, reading: Callable[[Clauses], Alternatives]) -> Alternatives:
+        if name in self._readings:
+            known = self._readings[name]
+            if known is None:
                 raise GrammarError("the schema refers to itself without anything in between", pointer=self.pointer)
-            self._is_open = True
-            try:
-                self._alternatives = self.clauses().alternatives()
-            finally:
-                self._is_open = False
-        return self._alternatives
+            return known
+        self._readings[name] = None
+        try:
+            known = reading(self.clauses())
+        except BaseException:
+            del self._readings[name]
+            raise
+        self._readings[name] = known
+        return known
 
 
 @dataclass(frozen=True)
@@ -121,6 +160,10 @@ class ReadingOptions:
     """What the keywords have to know about the user's choices."""
 
     asserts_formats: bool
+    # The pairs of branches that are known to hold at once for some values.
+    overlaps: frozenset[Overlap] = frozenset()
+    # Whether schemas that say the same are to be known as the same: what excludes each other becomes shorter.
+    merges_copies: bool = False
 
 
 class Catalogue:
@@ -131,6 +174,8 @@ class Catalogue:
         self._count = 1
         self._by_schema: dict[tuple[int, int], Node] = {}
         self._by_value: dict[Hashable, Node] = {}
+        self._by_content: dict[tuple[int, int], Node] = {}
+        self._contents = Contents()
 
     def schema(self, schema: Json, scope: Scope, place: Place) -> Node:
         """The node of one schema: a set of one obligation, or of none if it accepts everything."""
@@ -148,29 +193,46 @@ class Catalogue:
             inner = scope
             if "$id" in schema or "id" in schema:
                 inner = scope.entered(schema, pointer_at(place))
-            node = frozenset((SchemaObligation(self._count, place, schema, inner, self),))
-            self._count += 1
+            if self.options.merges_copies:
+                copy = self._contents.number(schema, keywords_of(inner.dialect)), id(inner)
+                node = self._by_content.get(copy)
+                if node is None:
+                    node = self._by_content[copy] = self._new(schema, inner, place)
+            else:
+                node = self._new(schema, inner, place)
             self._by_schema[id(schema), id(scope)] = node
         return node
 
-    def used(self, schema: Mapping[str, Json], scope: Scope) -> SchemaObligation | None:
-        """The obligation of a schema object that was expanded on the way."""
-        for obligation in self._by_schema.get((id(schema), id(scope)), ()):
-            if isinstance(obligation, SchemaObligation) and obligation.is_used:
-                return obligation
-        return None
-
-    def known(self, alternatives: Alternatives, place: Place) -> Node:
-        """The node of alternatives that are already there."""
+    def _new(self, schema: dict[str, Json], scope: Scope, place: Place) -> Node:
         self._count += 1
-        return frozenset((KnownObligation(self._count, place, alternatives),))
+        return frozenset((SchemaObligation((self._count,), place, schema, scope, self),))
+
+    def used(self, schema: Mapping[str, Json]) -> SchemaObligation | None:
+        """The obligation of a schema object that was read on the way, in any of its scopes."""
+        return self._used.get(id(schema))
+
+    @cached_property
+    def _used(self) -> dict[int, SchemaObligation]:
+        """By the identity of the schema object; complete once reading is over."""
+        return {
+            schema: obligation
+            for (schema, _), node in self._by_schema.items()
+            for obligation in node
+            if isinstance(obligation, SchemaObligation) and obligation.is_used
+        }
+
+    def next_rank(self) -> tuple[int, ...]:
+        """The rank of one more obligation."""
+        self._count += 1
+        return (self._count,)
 
     def value(self, value: Json, pointer: str) -> Node:
         """The node of the values equal to this one."""
         key = equality_key(value, pointer)
         node = self._by_value.get(key)
         if node is None:
-            node = self._by_value[key] = self.known(self.values([value], pointer), pointer)
+            alternatives = self.values([value], pointer)
+            node = self._by_value[key] = frozenset((ValueObligation(self.next_rank(), pointer, alternatives, key),))
         return node
 
     def values(self, values: list[Json], pointer: str) -> Alternatives:
@@ -192,7 +254,7 @@ class Catalogue:
                     strings.add(value)
             elif kind is Kind.ARRAY:
                 items = tuple([self.value(item, pointer) for item in value])
-                result[kind] = (*result.get(kind, ()), ArrayDemand(items, NOTHING, len(items), len(items)))
+                result[kind] = (*result.get(kind, ()), ArrayDemand(items, NOTHING, len(items)))
             else:
                 properties = {name: self.value(item, pointer) for name, item in value.items()}
                 result[kind] = (*result.get(kind, ()), ObjectDemand(properties, tuple(properties), NOTHING))

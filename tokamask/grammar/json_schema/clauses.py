@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from functools import reduce
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from tokamask.errors import CompileBudgetExceeded
 from tokamask.grammar.json_schema.demands import (
     ANY_DEMAND,
     ANY_INTEGER,
@@ -16,19 +16,22 @@ from tokamask.grammar.json_schema.demands import (
     ArrayDemand,
     Concern,
     Demand,
-    Exclusivity,
+    ItemCount,
+    NameRule,
     Node,
     NumberDemand,
     ObjectDemand,
     PropertyCount,
+    SeenItems,
+    SeenNames,
     StringDemand,
-    conjunction,
-    disjunction,
-    tighter_lower,
-    tighter_upper,
 )
-from tokamask.grammar.json_schema.exclusivity import are_told_apart
-from tokamask.grammar.json_schema.obligations import NOTHING
+from tokamask.grammar.json_schema.evaluation import marked, unevaluated, unmarked
+from tokamask.grammar.json_schema.formulas import AnyOf, Conditional, Dependency, ExactlyOne, Fails, Formula, Stated
+from tokamask.grammar.json_schema.known import KnownObligation
+from tokamask.grammar.json_schema.merging import conjunction, crossed, disjunction, tighter_lower, tighter_upper
+from tokamask.grammar.json_schema.negation import negation
+from tokamask.grammar.json_schema.obligations import Place
 from tokamask.grammar.json_schema.reports import Refusal
 from tokamask.grammar.json_schema.values import Json, Kind
 from tokamask.grammar.language import Language
@@ -38,30 +41,6 @@ if TYPE_CHECKING:
 
 ALL_KINDS = tuple(Kind)
 
-# Beyond this many pairs of branches a `oneOf` is refused rather than examined.
-MAXIMUM_PAIRS = 2_000
-
-
-class Part(NamedTuple):
-    """Schemas that apply to the value itself: at least one of `branches` holds, or exactly one if `exclusive`."""
-
-    branches: tuple[Node, ...]
-    exclusive: str | None = None
-
-
-class Dependency(NamedTuple):
-    """An object with the property `name` also has `required` and meets `node`."""
-
-    name: str
-    required: tuple[str, ...]
-    node: Node
-
-    def alternatives(self, pointer: str) -> Alternatives:
-        absent = ObjectDemand({self.name: NOTHING})
-        present: Alternatives = {Kind.OBJECT: (ObjectDemand(required=(self.name, *self.required)),)}
-        meeting = conjunction(present, _in_place(self.node), pointer)
-        return {**ANY_VALUE, Kind.OBJECT: (absent, *meeting.get(Kind.OBJECT, ()))}
-
 
 class Clauses:
     """The keywords of one schema object. The functions in `keywords` fill it; `alternatives` reads it."""
@@ -69,16 +48,19 @@ class Clauses:
     __slots__ = (
         "_catalogue",
         "_concerns",
+        "_formulas",
         "_lower",
         "_lower_open",
         "_obligation",
-        "_parts",
         "_place_of_own",
         "_upper",
         "_upper_open",
         "additional",
         "at_least",
         "at_most",
+        "contained",
+        "counts",
+        "distinct",
         "integral",
         "kinds",
         "languages",
@@ -87,19 +69,24 @@ class Clauses:
         "minimum_items",
         "minimum_length",
         "multiple_of",
+        "names",
+        "patterns",
+        "patterns_are_known",
         "prefix",
         "properties",
         "required",
         "rest",
+        "unevaluated_items",
+        "unevaluated_properties",
     )
 
     def __init__(self, obligation: SchemaObligation, catalogue: Catalogue) -> None:
         self._obligation = obligation
         self._catalogue = catalogue
         self._concerns: dict[Kind, tuple[Concern, ...]] = {}
-        # Alternatives that hold beside the schema's own assertions; those take their place in the sequence where
-        # `properties` stands, so that merged properties keep the order in which the schema mentions them.
-        self._parts: list[Part | Dependency | Alternatives] = []
+        # What holds beside the schema's own assertions; those take their place in the sequence where `properties`
+        # stands, so that merged properties keep the order in which the schema mentions them.
+        self._formulas: list[Formula] = []
         self._place_of_own: int | None = None
         self.kinds: tuple[Kind, ...] = ALL_KINDS
         self.integral = False
@@ -112,14 +99,23 @@ class Clauses:
         self.maximum_length: int | None = None
         self.languages: tuple[Language, ...] = ()
         self.prefix: tuple[Node, ...] = ()
-        self.rest = ANYTHING
+        # None: there is no such keyword.
+        self.rest: Node | None = None
         self.minimum_items = 0
         self.maximum_items: int | None = None
+        self.counts: tuple[ItemCount, ...] = ()
+        self.contained: tuple[Node, ...] = ()
+        self.distinct: str | None = None
+        self.unevaluated_items: Node | None = None
         self.properties: Mapping[str, Node] = {}
+        self.patterns: tuple[NameRule, ...] = ()
+        self.patterns_are_known = True
         self.required: tuple[str, ...] = ()
-        self.additional = ANYTHING
+        self.additional: Node | None = None
+        self.names = ANYTHING
         self.at_least: tuple[PropertyCount, ...] = ()
         self.at_most: tuple[PropertyCount, ...] = ()
+        self.unevaluated_properties: Node | None = None
 
     @property
     def asserts_formats(self) -> bool:
@@ -127,6 +123,9 @@ class Clauses:
 
     def pointer(self, keyword: str) -> str:
         return f"{self._obligation.pointer}/{keyword}"
+
+    def _place(self, keyword: str) -> Place:
+        return self._obligation, (keyword,)
 
     def child(self, schema: Json, *path: str | int) -> Node:
         """The node of a subschema at `path` below this schema."""
@@ -137,9 +136,10 @@ class Clauses:
         target = self._obligation.scope.resolve(reference, self.pointer(keyword))
         return self._catalogue.schema(target.schema, target.scope, target.place)
 
-    def target(self, reference: str, keyword: str) -> Json:
-        """The schema that a reference leads to, as it stands there."""
-        return self._obligation.scope.resolve(reference, self.pointer(keyword)).schema
+    def dynamically_referenced(self, reference: str, name: str, keyword: str) -> Node:
+        """The node of the schema that a reference to the anchor `name` leads to from here; raises likewise."""
+        target = self._obligation.scope.resolve_dynamically(reference, name, self.pointer(keyword))
+        return self._catalogue.schema(target.schema, target.scope, target.place)
 
     def raise_lower(self, bound: Fraction, is_open: bool) -> None:
         self._lower, self._lower_open = tighter_lower(self._lower, self._lower_open, bound, is_open)
@@ -149,23 +149,28 @@ class Clauses:
 
     def place_own(self) -> None:
         """Say that the schema's own properties come here among the schemas that apply to the same value."""
-        self._place_of_own = len(self._parts)
+        self._place_of_own = len(self._formulas)
 
-    def require_one_of(self, branches: list[Node]) -> None:
-        self._parts.append(Part(tuple(branches)))
+    def require_any_of(self, branches: list[Node], keyword: str) -> None:
+        self._formulas.append(AnyOf(self._place(keyword), branches))
 
     def require_exactly_one_of(self, branches: list[Node], keyword: str) -> None:
-        self._parts.append(Part(tuple(branches), self.pointer(keyword)))
+        overlaps = self._catalogue.options.overlaps
+        self._formulas.append(ExactlyOne(self._place(keyword), branches, overlaps, self._context_of, self._limits))
 
-    def require(self, alternatives: Alternatives) -> None:
-        self._parts.append(alternatives)
+    def require_not(self, node: Node, keyword: str) -> None:
+        self._formulas.append(Fails(self._place(keyword), node))
+
+    def require_case(self, condition: Node, then: Node, otherwise: Node, keyword: str) -> None:
+        self._formulas.append(Conditional(self._place(keyword), condition, then, otherwise))
 
     def require_value(self, values: list[Json], keyword: str) -> None:
-        self._parts.append(self._catalogue.values(values, self.pointer(keyword)))
+        pointer = self.pointer(keyword)
+        self._formulas.append(Stated(pointer, self._catalogue.values(values, pointer)))
 
-    def require_if_present(self, name: str, names: list[str], node: Node) -> None:
+    def require_if_present(self, name: str, names: list[str], node: Node, keyword: str) -> None:
         """Objects with the property `name` must also have `names` and meet `node`."""
-        self._parts.append(Dependency(name, tuple(names), node))
+        self._formulas.append(Dependency(self._place(keyword), name, names, node))
 
     def refuse(self, keyword: str, reason: str, *kinds: Kind) -> None:
         """The keyword cannot be enforced on values of these kinds (none given: on any)."""
@@ -174,62 +179,49 @@ class Clauses:
             self._concerns[kind] = (*self._concerns.get(kind, ()), refusal)
 
     def alternatives(self) -> Alternatives:
-        own = self._own()
-        if not self._parts:
-            return own
-        pointer = self._obligation.pointer
-        pieces = [self._piece(part) for part in self._parts]
-        pieces.insert(len(pieces) if self._place_of_own is None else self._place_of_own, own)
-        return reduce(lambda first, second: conjunction(first, second, pointer), pieces)
+        if self._looks_at_unevaluated:
+            return unmarked(self.evaluations())
+        if not self._formulas:
+            return self._own()
+        parts = [formula.alternatives() for formula in self._formulas]
+        return conjunction(self._in_order(self._own(), parts), self._obligation.place)
 
-    def _piece(self, part: Part | Dependency | Alternatives) -> Alternatives:
-        if isinstance(part, Dependency):
-            return part.alternatives(self._obligation.pointer)
-        if not isinstance(part, Part):
-            return part
-        branches = [_in_place(node) for node in part.branches]
-        union = disjunction(branches) if branches else {}
-        if part.exclusive is None or len(branches) == 1:
-            return union
-        return {kind: self._exclusive(kind, demands, part, branches) for kind, demands in union.items()}
+    def denials(self) -> Alternatives:
+        if self._looks_at_unevaluated:
+            return negation(unmarked(self.evaluations()), self._obligation.place)
+        failing = [formula.denials() for formula in self._formulas]
+        return disjunction(self._in_order(negation(self._own(), self._obligation.place), failing))
 
-    def _exclusive(
-        self, kind: Kind, demands: tuple[Demand, ...], part: Part, branches: list[Alternatives]
-    ) -> tuple[Demand, ...]:
-        """The same demands, burdened with proving that no two branches hold together, unless that is plain."""
-        holders = [place for place, branch in enumerate(branches) if kind in branch]
-        if (
-            kind not in self.kinds
-            or len(holders) < 2
-            or are_told_apart(kind, [branches[place][kind] for place in holders])
-        ):
-            return demands
-        pointer = part.exclusive or ""
-        concern: Concern
-        if len(holders) * (len(holders) - 1) > 2 * MAXIMUM_PAIRS:
-            concern = Refusal(pointer, "oneOf", f"{len(holders)} branches are too many to compare pair by pair")
-        else:
-            context = self._context_of(part, kind)
-            concern = Exclusivity(
-                pointer,
-                tuple(
-                    context | part.branches[first] | part.branches[second]
-                    for position, first in enumerate(holders)
-                    for second in holders[position + 1 :]
-                ),
-            )
-        return tuple(demand._replace(concerns=(*demand.concerns, concern)) for demand in demands)
+    def evaluations(self) -> Alternatives:
+        own = marked(self._own(), self._seen_items(), self._seen_names())
+        parts = self._in_order(own, [formula.evaluations() for formula in self._formulas])
+        place = self._obligation.place
+        return unevaluated(conjunction(parts, place), self.unevaluated_items, self.unevaluated_properties, place)
 
-    def _context_of(self, part: Part, kind: Kind) -> Node:
-        """What else this schema asks of values of one kind, beside a part."""
-        pointer = self._obligation.pointer
-        alternatives: Alternatives = {kind: (self._demand(kind),)}
-        for other in self._parts:
-            if other is not part:
-                # Of another `oneOf`, one branch at least: never less than it accepts, so a proof holds.
-                piece = self._piece(other._replace(exclusive=None) if isinstance(other, Part) else other)
-                alternatives = conjunction(alternatives, piece, pointer)
-        return self._catalogue.known(alternatives, pointer)
+    @property
+    def _looks_at_unevaluated(self) -> bool:
+        return self.unevaluated_items is not None or self.unevaluated_properties is not None
+
+    def _in_order(self, own: Alternatives, parts: list[Alternatives]) -> list[Alternatives]:
+        """The schema's own assertions among the others, in the order of mention."""
+        parts.insert(len(parts) if self._place_of_own is None else self._place_of_own, own)
+        return parts
+
+    def _context_of(self, formula: Formula, kind: Kind) -> Node | None:
+        """What else this schema asks of values of one kind, beside a part of it; None if it allows none."""
+        if kind not in self.kinds:
+            return None
+        others = [other.bound() for other in self._formulas if other is not formula]
+        alternatives = conjunction([{kind: (self._demand(kind),)}, *others], self._obligation.place)
+        return frozenset((KnownObligation(self._catalogue.next_rank(), self._obligation.place, alternatives),))
+
+    def _limits(self, kind: Kind) -> Demand:
+        """How many items or properties this schema asks for."""
+        if kind is Kind.ARRAY and (self.minimum_items or self.maximum_items is not None):
+            return ArrayDemand(minimum=self.minimum_items, maximum=self.maximum_items)
+        if kind is Kind.OBJECT and (self.required or self.at_least or self.at_most):
+            return ObjectDemand(required=self.required, at_least=self.at_least, at_most=self.at_most)
+        return ANY_DEMAND[kind]
 
     def _own(self) -> Alternatives:
         """The schema's own assertions, without the schemas it applies beside them."""
@@ -257,17 +249,56 @@ class Clauses:
             if self.integral:
                 return ANY_INTEGER
         elif kind is Kind.ARRAY:
-            if self.prefix or self.rest or self.minimum_items or self.maximum_items is not None:
-                return ArrayDemand(self.prefix, self.rest, self.minimum_items, self.maximum_items)
+            if (
+                self.prefix
+                or self.rest
+                or self.minimum_items
+                or self.maximum_items is not None
+                or self.counts
+                or self.distinct
+            ):
+                rest = self.rest or ANYTHING
+                limits = self.minimum_items, self.maximum_items
+                return ArrayDemand(self.prefix, rest, *limits, self.counts, self.distinct)
         elif kind is Kind.OBJECT and (
-            self.properties or self.required or self.additional or self.at_least or self.at_most
+            self.properties
+            or self.required
+            or self.additional
+            or self.patterns
+            or self.names
+            or self.at_least
+            or self.at_most
         ):
-            return ObjectDemand(self.properties, self.required, self.additional, self.at_least, self.at_most)
+            return self._object()
         return ANY_DEMAND[kind]
 
+    def _object(self) -> ObjectDemand:
+        """Declared names also meet the patterns they match; others the patterns, or else `additionalProperties`."""
+        properties: Mapping[str, Node] = self.properties
+        rules: tuple[NameRule, ...] = ()
+        # A name may match a pattern that is not enforced, and then it is none of the others.
+        additional = (self.additional or ANYTHING) if self.patterns_are_known else ANYTHING
+        if self.patterns:
+            by_name = ObjectDemand(rules=self._told_apart())
+            properties = {name: node | by_name.value(name) for name, node in properties.items()}
+            rules = tuple([rule for rule in by_name.rules if rule.node != additional])
+        return ObjectDemand(properties, self.required, additional, rules, self.names, self.at_least, self.at_most)
 
-def _in_place(node: Node) -> Alternatives:
-    """The alternatives of a schema that applies to the same value."""
-    for obligation in node:
-        return obligation.alternatives()
-    return ANY_VALUE
+    def _told_apart(self) -> tuple[NameRule, ...]:
+        """The patterns of names as rules whose languages are disjoint."""
+        rules: list[NameRule] = []
+        try:
+            for pattern in self.patterns:
+                rules = crossed(rules, ANYTHING, [pattern], ANYTHING)
+        except CompileBudgetExceeded as error:
+            raise CompileBudgetExceeded(error.message, pointer=self.pointer("patternProperties")) from None
+        return tuple(rules)
+
+    def _seen_items(self) -> SeenItems:
+        return SeenItems(len(self.prefix) if self.rest is None else None, self.contained)
+
+    def _seen_names(self) -> SeenNames:
+        languages = tuple([pattern.language for pattern in self.patterns])
+        return SeenNames(
+            frozenset(self.properties), languages, self.additional is not None or not self.patterns_are_known
+        )

@@ -12,9 +12,10 @@ from tokamask.grammar.json_schema.demands import (
     ObjectDemand,
     StringDemand,
 )
-from tokamask.grammar.json_schema.expansion import Expansion, joint_alternatives, pointer_of
-from tokamask.grammar.json_schema.keywords import KEYWORDS
-from tokamask.grammar.json_schema.obligations import FALSE
+from tokamask.grammar.json_schema.expansion import Expansion
+from tokamask.grammar.json_schema.keywords import keywords_of
+from tokamask.grammar.json_schema.merging import joint_alternatives
+from tokamask.grammar.json_schema.obligations import FALSE, pointer_of
 from tokamask.grammar.json_schema.shapes import ScalarShape, StringShape
 
 DEPTH_SHOWN = 8
@@ -30,7 +31,10 @@ def contradiction(expansion: Expansion, productive: bytearray, number: int) -> t
             return pointer_of(expansion.nodes[number]), _why_empty(expansion.nodes[number], DEPTH_SHOWN)
         outline = alternatives[0].outline
         assert not isinstance(outline, ScalarShape | StringShape), "a scalar needs nothing, so it is productive"
-        number = next(child for child in outline.needs() if not productive[child])
+        missing = next((child for child in outline.needs() if not productive[child]), None)
+        if missing is None:
+            return pointer_of(expansion.nodes[number]), "too few items or properties have values to choose from"
+        number = missing
     return pointer_of(expansion.nodes[number]), "every value would have to contain another one, without end"
 
 
@@ -45,7 +49,7 @@ def _why_empty(node: Node, depth: int) -> str:
     keywords: dict[str, None] = {}
     for obligation in node:
         if isinstance(obligation, SchemaObligation):
-            known = KEYWORDS[obligation.scope.draft]
+            known = keywords_of(obligation.scope.dialect)
             keywords.update(dict.fromkeys(keyword for keyword in obligation.schema if keyword in known))
     return f"no value satisfies {', '.join(sorted(keywords)) or 'the combined values'} together"
 

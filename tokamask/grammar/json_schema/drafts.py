@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from enum import Enum, IntEnum
 
-from tokamask.errors import GrammarError, UnsupportedFeature
+from tokamask.errors import GrammarError
 from tokamask.grammar.json_schema.values import Json
 
 
@@ -45,22 +45,6 @@ def draft_named(name: str | Draft) -> Draft:
     draft = DRAFT_BY_NAME.get(str(name).removeprefix("draft").lstrip("-"))
     if draft is None:
         raise GrammarError(f"there is no draft {name!r}; choose one of {', '.join(DRAFT_BY_NAME)}")
-    return draft
-
-
-def draft_of(schema: Json, default: Draft) -> Draft:
-    """The draft that a resource's `$schema` names, or `default` when it names none."""
-    uri = schema.get("$schema") if isinstance(schema, dict) else None
-    if uri is None:
-        return default
-    if not isinstance(uri, str):
-        raise GrammarError(f"$schema must be a URI, not {uri!r}", pointer="#/$schema")
-    draft = DRAFT_BY_URI.get(uri.partition("://")[2].rstrip("#"))
-    if draft is None:
-        raise UnsupportedFeature(
-            f"$schema names the dialect {uri!r}, whose rules are not known; draft= says which to use",
-            pointer="#/$schema",
-        )
     return draft
 
 

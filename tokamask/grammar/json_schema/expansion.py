@@ -7,40 +7,39 @@ nodes again. There are finitely many sets, so a recursive schema ends here as a 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import reduce
 from typing import NamedTuple
 
 from tokamask.errors import CompileBudgetExceeded, UnsupportedFeature
+from tokamask.grammar.json_schema.array_outlines import ItemsForm, array_form
+from tokamask.grammar.json_schema.complement import followed
 from tokamask.grammar.json_schema.demands import (
-    ANY_VALUE,
-    Alternatives,
     ArrayDemand,
     BooleanDemand,
     Concern,
+    Demand,
+    Distinctness,
     Exclusivity,
     Node,
     NullDemand,
     NumberDemand,
     ObjectDemand,
-    PropertyCount,
     StringDemand,
-    conjunction,
-    smaller,
 )
-from tokamask.grammar.json_schema.obligations import FALSE, NOTHING, Obligation
-from tokamask.grammar.json_schema.reports import Refusal
-from tokamask.grammar.json_schema.shaping import (
-    NULL,
+from tokamask.grammar.json_schema.merging import joint_alternatives
+from tokamask.grammar.json_schema.object_outlines import object_forms, without_stricter
+from tokamask.grammar.json_schema.obligations import FALSE, pointer_of, rank_of
+from tokamask.grammar.json_schema.outlines import (
     ArrayOutline,
+    ItemsOutline,
+    NameClassOutline,
     ObjectOutline,
     Outline,
-    boolean_shape,
-    gathered,
-    number_shape,
-    string_shape,
-    unconfined,
+    WitnessOutline,
 )
-from tokamask.grammar.json_schema.values import is_spellable
+from tokamask.grammar.json_schema.reports import Refusal
+from tokamask.grammar.json_schema.shapes import ItemState
+from tokamask.grammar.json_schema.shaping import NULL, boolean_shape, gathered, number_shape, string_shape, unconfined
+from tokamask.grammar.json_schema.values import Kind
 
 MAXIMUM_NODES = 50_000
 MAXIMUM_OUTLINES = 200_000
@@ -48,6 +47,9 @@ MAXIMUM_OUTLINES = 200_000
 # What is to blame, the likeliest first, when numbers or strings are too many to tell apart.
 _NUMBER_KEYWORDS = ("multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum", "const")
 _STRING_KEYWORDS = ("pattern", "format", "maxLength", "minLength")
+
+# Disjunctions of more objects than this are not searched for some that say nothing new.
+MANY_FORMS = 1_000
 
 # How far ahead a contradiction is looked for before the children of an alternative are given numbers.
 FORESIGHT = 4
@@ -58,10 +60,23 @@ class Alternative(NamedTuple):
     concerns: tuple[Concern, ...] = ()
 
 
+def pairs_of(concern: Concern) -> Sequence[Node]:
+    """The nodes that must turn out to be empty for a concern to be settled."""
+    match concern:
+        case Exclusivity():
+            return [pair for _, pair in concern.pairs]
+        case Distinctness():
+            return concern.pairs
+        case _:
+            return ()
+
+
 class Expansion:
     """The nodes reached from the ones asked for, by number."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_thorough: bool) -> None:
+        """`is_thorough`: whether to look for alternatives that say nothing new, as negations make them."""
+        self._is_thorough = is_thorough
         self.nodes: list[Node] = []
         self._alternatives: list[tuple[Alternative, ...] | None] = []
         self._numbers: dict[Node, int] = {}
@@ -72,17 +87,9 @@ class Expansion:
         """The number of a node; a new one waits for `complete`."""
         number = self._numbers.get(node)
         if number is None:
-            aimed = self._aimed(node)
+            aimed = followed(node)
             number = self._numbers[node] = self._added(node) if aimed == node else self.number(aimed)
         return number
-
-    @staticmethod
-    def _aimed(node: Node) -> Node:
-        """The same values with mere references followed and `false` alone, so that fewer nodes differ."""
-        if FALSE in node:
-            return NOTHING
-        aims = {obligation: aim for obligation in node if (aim := obligation.aim()) is not None}
-        return node.difference(aims).union(*aims.values()) if aims else node
 
     def _added(self, node: Node) -> int:
         number = len(self.nodes)
@@ -121,64 +128,67 @@ class Expansion:
             )
         for alternative in result:
             for concern in alternative.concerns:
-                if isinstance(concern, Exclusivity):
-                    for pair in concern.pairs:
-                        self.number(pair)
+                for pair in pairs_of(concern):
+                    self.number(pair)
         return result
 
     def _outlined(self, node: Node, foresight: int) -> Iterator[Alternative]:
         """The alternatives of a node that do not contradict themselves."""
-        for demands in joint_alternatives(node).values():
+        for kind, demands in joint_alternatives(node).items():
+            if kind is Kind.OBJECT:
+                yield from self._objects(demands, node, foresight)
+                continue
             for demand in gathered(demands):
-                alternative: Alternative | None
                 match demand:
                     case NumberDemand() | StringDemand():
-                        alternative = _scalar(demand, node)
-                    case ObjectDemand():
-                        alternative = self._object(demand, foresight)
+                        yield from _scalar(demand, node)
                     case ArrayDemand():
-                        alternative = self._array(demand, foresight)
+                        yield from self._arrays(demand, foresight)
                     case BooleanDemand():
                         shape = boolean_shape(demand)
-                        alternative = None if shape is None else Alternative(shape, demand.concerns)
+                        if shape is not None:
+                            yield Alternative(shape, demand.concerns)
                     case NullDemand():
-                        alternative = Alternative(NULL, demand.concerns)
-                if alternative is not None:
-                    yield alternative
+                        yield Alternative(NULL, demand.concerns)
 
-    def _array(self, demand: ArrayDemand, foresight: int) -> Alternative | None:
-        prefix, maximum = demand.prefix, demand.maximum
-        is_closed = FALSE in demand.rest
-        if is_closed:
-            maximum = smaller(maximum, len(prefix))
-        if maximum is not None:
-            if demand.minimum > maximum:
-                return None
-            prefix = prefix[:maximum]
-            is_closed = is_closed or maximum == len(prefix)
-        if self._foresees_nothing(prefix[: demand.minimum], foresight):
-            return None
-        rest = None if is_closed else self.number(demand.rest)
-        outline = ArrayOutline(tuple([self.number(item) for item in prefix]), rest, demand.minimum, maximum)
-        return Alternative(outline, demand.concerns)
+    def _arrays(self, demand: ArrayDemand, foresight: int) -> Iterator[Alternative]:
+        form = array_form(demand)
+        if isinstance(form, ItemsForm):
+            states = [
+                ItemState(state.may_end, tuple([(self.number(item), target) for item, target in state.items]))
+                for state in form.states
+            ]
+            yield Alternative(ItemsOutline(tuple(states)), form.concerns)
+        elif form is not None and not self._foresees_nothing(form.prefix[: form.minimum], foresight):
+            prefix = tuple([self.number(item) for item in form.prefix])
+            rest = None if form.rest is None else self.number(form.rest)
+            yield Alternative(ArrayOutline(prefix, rest, form.minimum, form.maximum), form.concerns)
 
-    def _object(self, demand: ObjectDemand, foresight: int) -> Alternative | None:
-        counted = _within_counts(demand)
-        if counted is None:
-            return None
-        properties, required, additional, concerns = counted
-        if not all(map(is_spellable, properties)):
-            if not all(map(is_spellable, required)):
-                return None
-            properties = {name: value for name, value in properties.items() if is_spellable(name)}
-        if self._foresees_nothing([properties[name] for name in properties if name in required], foresight):
-            return None
-        outline = ObjectOutline(
-            {name: self.number(value) for name, value in properties.items()},
-            required,
-            None if FALSE in additional else self.number(additional),
-        )
-        return Alternative(outline, concerns)
+    def _objects(self, demands: Sequence[Demand], node: Node, foresight: int) -> Iterator[Alternative]:
+        try:
+            forms = [form for demand in demands if isinstance(demand, ObjectDemand) for form in object_forms(demand)]
+        except CompileBudgetExceeded as error:
+            raise CompileBudgetExceeded(error.message, pointer=error.pointer or pointer_of(node)) from None
+        if self._is_thorough and 1 < len(forms) < MANY_FORMS:
+            forms = without_stricter(forms)
+        for form in forms:
+            needed = [form.properties[name] for name in form.properties if name in form.required]
+            if not self._foresees_nothing(needed, foresight):
+                outline = ObjectOutline(
+                    {name: self.number(value) for name, value in form.properties.items()},
+                    form.required,
+                    self._number_if_possible(form.additional),
+                    tuple(
+                        [NameClassOutline(rule.language, self._number_if_possible(rule.node)) for rule in form.rules]
+                    ),
+                    form.minimum,
+                    form.maximum,
+                    tuple([WitnessOutline(place, self.number(value)) for place, value in form.witnesses]),
+                )
+                yield Alternative(outline, form.concerns)
+
+    def _number_if_possible(self, node: Node) -> int | None:
+        return None if FALSE in node else self.number(node)
 
     def _foresees_nothing(self, needed: Sequence[Node], foresight: int) -> bool:
         """Whether one of these nodes plainly has no value. Only merged ones are looked at: those may contradict."""
@@ -194,29 +204,7 @@ class Expansion:
         return False
 
 
-def joint_alternatives(node: Node) -> Alternatives:
-    """The values that meet every obligation of a node."""
-    if len(node) == 1:
-        for obligation in node:
-            return obligation.alternatives()
-    obligations = sorted(node, key=_serial)
-    return reduce(
-        lambda first, second: conjunction(first, second, obligations[0].pointer),
-        [obligation.alternatives() for obligation in obligations],
-        ANY_VALUE,
-    )
-
-
-def pointer_of(node: Node) -> str:
-    """The place of the first obligation of a node."""
-    return min(node, key=_serial).pointer if node else "#"
-
-
-def _serial(obligation: Obligation) -> int:
-    return obligation.serial
-
-
-def _scalar(demand: NumberDemand | StringDemand, node: Node) -> Alternative | None:
+def _scalar(demand: NumberDemand | StringDemand, node: Node) -> Iterator[Alternative]:
     """The shape of numbers or strings; what cannot be told exactly is a concern, not an error, as it may not matter."""
     try:
         shape = number_shape(demand) if isinstance(demand, NumberDemand) else string_shape(demand)
@@ -226,55 +214,13 @@ def _scalar(demand: NumberDemand | StringDemand, node: Node) -> Alternative | No
             (
                 (f"{obligation.pointer}/{keyword}", keyword)
                 for keyword in keywords
-                for obligation in sorted(node, key=_serial)
+                for obligation in sorted(node, key=rank_of)
                 if obligation.has_keyword(keyword)
             ),
             (pointer_of(node), keywords[0]),
         )
         refusal = Refusal(pointer, keyword, error.message)
-        return Alternative(unconfined(demand), (*demand.concerns, refusal))
-    return None if shape is None else Alternative(shape, demand.concerns)
-
-
-def _within_counts(
-    demand: ObjectDemand,
-) -> tuple[dict[str, Node], frozenset[str], Node, tuple[Concern, ...]] | None:
-    """Properties (required ones included), required names and other names once the counts are heeded.
-
-    A count is heeded by requiring all names or allowing no more than the required ones, or it is implied anyway; any
-    other count is a concern. None when it cannot be met.
-    """
-    required = frozenset(demand.required)
-    additional, concerns = demand.additional, demand.concerns
-    properties = dict(demand.properties)
-    for name in demand.required:
-        if name not in properties:
-            properties[name] = additional
-    if not demand.at_least and not demand.at_most:
-        return properties, required, additional, concerns
-    least = max(demand.at_least, key=_limit, default=PropertyCount("", 0))
-    most = min(demand.at_most, key=_limit, default=None)
-    if most is not None:
-        if most.limit < max(len(required), least.limit):
-            return None
-        if most.limit == len(required):
-            properties = {name: properties[name] for name in properties if name in required}
-            additional = NOTHING
-    possible = None
-    if FALSE in additional:
-        properties = {name: value for name, value in properties.items() if FALSE not in value}
-        possible = len(properties)
-    if least.limit > len(required):
-        if possible is None or least.limit < possible:
-            concerns += (Refusal(least.pointer, "minProperties", "properties cannot be counted yet"),)
-        elif least.limit > possible:
-            return None
-        else:
-            required = frozenset(properties)
-    if most is not None and (possible is None or most.limit < possible):
-        concerns += (Refusal(most.pointer, "maxProperties", "properties cannot be counted yet"),)
-    return properties, required, additional, concerns
-
-
-def _limit(count: PropertyCount) -> int:
-    return count.limit
+        yield Alternative(unconfined(demand), (*demand.concerns, refusal))
+    else:
+        if shape is not None:
+            yield Alternative(shape, demand.concerns)

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from tokamask.grammar.formats import format_limitation
 from tokamask.grammar.json_schema.catalogue import Catalogue
+from tokamask.grammar.json_schema.dialects import Dialect
 from tokamask.grammar.json_schema.drafts import FORMATS, NAME_BY_DRAFT, Draft, subschemas
-from tokamask.grammar.json_schema.keywords import KEYWORDS
+from tokamask.grammar.json_schema.keywords import keywords_of
 from tokamask.grammar.json_schema.obligations import escaped
 from tokamask.grammar.json_schema.references import Scope
 from tokamask.grammar.json_schema.reports import KeywordReport, KeywordStatus, Refusal
@@ -38,6 +39,7 @@ _ANNOTATIONS = frozenset(
         "contentSchema",
     )
 )
+_COUNTS = ("minContains", "maxContains")
 # Keywords that say how another one is meant, and that one.
 _MODIFIERS = {"then": "if", "else": "if", "minContains": "contains", "maxContains": "contains"}
 
@@ -46,22 +48,25 @@ def keyword_reports(
     schema: Json, scope: Scope, catalogue: Catalogue, refusals: tuple[Refusal, ...]
 ) -> Iterator[KeywordReport]:
     """Reports in the order of the document; refusals elsewhere (of another document, or of keywords together) last."""
-    left = {refusal.pointer: refusal for refusal in refusals}
+    known = {refusal.pointer: refusal for refusal in refusals}
+    left = dict(known)
     waiting: list[tuple[Json, Scope, str]] = [(schema, scope, "#")]
     while waiting:
         place, scope, pointer = waiting.pop()
         if not isinstance(place, dict):
             continue
-        obligation = catalogue.used(place, scope)
+        obligation = catalogue.used(place)
         inner = scope if obligation is None else obligation.scope
         below: list[tuple[Json, Scope, str]] = []
         for keyword, value in place.items():
             here = f"{pointer}/{escaped(keyword)}"
-            refusal = None if obligation is None else left.pop(obligation.pointer + here[len(pointer) :], None)
+            # Copies of one schema may be one obligation.
+            refusal = None if obligation is None else known.get(obligation.pointer + here[len(pointer) :])
             if refusal is not None:
+                left.pop(refusal.pointer, None)
                 yield KeywordReport(here, keyword, KeywordStatus.REFUSED, refusal.reason)
             else:
-                annotation = _why_annotation(keyword, place, inner.draft, obligation is not None, catalogue)
+                annotation = _why_annotation(keyword, place, inner.dialect, obligation is not None, catalogue)
                 if annotation is not None:
                     yield KeywordReport(here, keyword, KeywordStatus.ANNOTATION, annotation)
                 else:
@@ -75,16 +80,16 @@ def keyword_reports(
 
 
 def _why_annotation(
-    keyword: str, schema: Mapping[str, Json], draft: Draft, is_used: bool, catalogue: Catalogue
+    keyword: str, schema: Mapping[str, Json], dialect: Dialect, is_used: bool, catalogue: Catalogue
 ) -> str | None:
     """Why a keyword constrains nothing; None when it is enforced."""
-    keywords = KEYWORDS[draft]
+    draft, keywords = dialect.draft, keywords_of(dialect)
     if keyword in _ANNOTATIONS:
         return "says something about values without restricting them"
     if "$ref" in schema and keyword != "$ref" and draft <= Draft.DRAFT_7:
         return f"hidden by the $ref beside it, in draft {NAME_BY_DRAFT[draft]}"
     lead = _MODIFIERS.get(keyword, keyword)
-    if lead not in keywords:
+    if lead not in keywords or (keyword in _COUNTS and draft < Draft.DRAFT_2019_09):
         return f"not a keyword of draft {NAME_BY_DRAFT[draft]}"
     if lead not in schema:
         return f"without effect unless {lead} stands beside it"

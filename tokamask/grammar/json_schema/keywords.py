@@ -8,20 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from functools import cache
 from typing import NoReturn
 
 from tokamask.errors import CompileBudgetExceeded, GrammarError, GrammarSyntaxError, UnsupportedFeature
 from tokamask.grammar.formats import format_language
 from tokamask.grammar.json_schema.clauses import Clauses
-from tokamask.grammar.json_schema.demands import ANYTHING, Node, PropertyCount, common_multiple
+from tokamask.grammar.json_schema.demands import ANYTHING, ItemCount, NameRule, Node, PropertyCount
+from tokamask.grammar.json_schema.dialects import Dialect
 from tokamask.grammar.json_schema.drafts import FORMATS, Draft
+from tokamask.grammar.json_schema.merging import common_multiple
 from tokamask.grammar.json_schema.values import Json, Kind, exact, is_number
+from tokamask.grammar.language import Language
 from tokamask.grammar.regular_expression import pattern_language
 
 Schema = Mapping[str, Json]
 Keyword = Callable[[Clauses, Json, Schema], None]
 
-_KIND_OF_TYPE: Mapping[str, Kind] = {
+KIND_OF_TYPE: Mapping[str, Kind] = {
     "null": Kind.NULL,
     "boolean": Kind.BOOLEAN,
     "integer": Kind.NUMBER,
@@ -30,9 +34,6 @@ _KIND_OF_TYPE: Mapping[str, Kind] = {
     "array": Kind.ARRAY,
     "object": Kind.OBJECT,
 }
-_IN_PLACE_APPLICATORS = frozenset(
-    ("$ref", "$dynamicRef", "$recursiveRef", "allOf", "anyOf", "oneOf", "not", "if", "dependentSchemas")
-)
 
 
 def _malformed(clauses: Clauses, keyword: str, expected: str, value: Json) -> NoReturn:
@@ -79,9 +80,9 @@ def _object(clauses: Clauses, keyword: str, value: Json) -> Mapping[str, Json]:
 
 def type_(clauses: Clauses, value: Json, schema: Schema) -> None:
     names = [value] if isinstance(value, str) else value
-    if not isinstance(names, list) or not all(isinstance(name, str) and name in _KIND_OF_TYPE for name in names):
-        _malformed(clauses, "type", f"one or several of {', '.join(_KIND_OF_TYPE)}", value)
-    clauses.kinds = tuple(dict.fromkeys([_KIND_OF_TYPE[name] for name in names]))
+    if not isinstance(names, list) or not all(isinstance(name, str) and name in KIND_OF_TYPE for name in names):
+        _malformed(clauses, "type", f"one or several of {', '.join(KIND_OF_TYPE)}", value)
+    clauses.kinds = tuple(dict.fromkeys([KIND_OF_TYPE[name] for name in names]))
     clauses.integral = "integer" in names and "number" not in names
 
 
@@ -149,16 +150,24 @@ def max_length(clauses: Clauses, value: Json, schema: Schema) -> None:
 def pattern(clauses: Clauses, value: Json, schema: Schema) -> None:
     if not isinstance(value, str):
         _malformed(clauses, "pattern", "a regular expression", value)
+    language = _expression(clauses, value, "pattern", Kind.STRING)
+    if language is not None:
+        clauses.languages += (language,)
+
+
+def _expression(clauses: Clauses, value: str, keyword: str, kind: Kind) -> Language | None:
+    """The texts in which a pattern is found; None, and the keyword refused, when it cannot be enforced."""
     try:
-        clauses.languages += (pattern_language(value, dialect="ecma", search=True),)
+        return pattern_language(value, dialect="ecma", search=True)
     except (UnsupportedFeature, CompileBudgetExceeded) as error:
-        clauses.refuse("pattern", error.message, Kind.STRING)
+        clauses.refuse(keyword, error.message, kind)
+        return None
     except GrammarSyntaxError as error:
         raise GrammarSyntaxError(
-            "pattern is not a regular expression of ECMA-262",
+            f"{keyword} is not a regular expression of ECMA-262",
             source=error.source,
             offset=error.offset,
-            pointer=clauses.pointer("pattern"),
+            pointer=clauses.pointer(keyword),
         ) from error
 
 
@@ -212,37 +221,26 @@ def unique_items(clauses: Clauses, value: Json, schema: Schema) -> None:
     if not isinstance(value, bool):
         _malformed(clauses, "uniqueItems", "true or false", value)
     if value:
-        clauses.refuse("uniqueItems", "items cannot be compared with each other yet", Kind.ARRAY)
+        clauses.distinct = clauses.pointer("uniqueItems")
 
 
 def contains(clauses: Clauses, value: Json, schema: Schema) -> None:
-    node = clauses.child(value, "contains")
-    if schema.get("minContains") == 0 and "maxContains" not in schema:
-        return
-    if node is ANYTHING and "minContains" not in schema and "maxContains" not in schema:
-        clauses.minimum_items = max(clauses.minimum_items, 1)
-        return
-    clauses.refuse("contains", "items cannot be counted by what they are yet", Kind.ARRAY)
+    clauses.counts = (ItemCount(clauses.child(value, "contains"), 0, 1, None),)
+
+
+def contains_so_many(clauses: Clauses, value: Json, schema: Schema) -> None:
+    least = _count(clauses, "minContains", schema["minContains"]) if "minContains" in schema else 1
+    most = _count(clauses, "maxContains", schema["maxContains"]) if "maxContains" in schema else None
+    clauses.counts = (ItemCount(clauses.child(value, "contains"), 0, least, most),)
+
+
+def contains_and_evaluates(clauses: Clauses, value: Json, schema: Schema) -> None:
+    contains_so_many(clauses, value, schema)
+    clauses.contained = (clauses.child(value, "contains"),)
 
 
 def unevaluated_items(clauses: Clauses, value: Json, schema: Schema) -> None:
-    _unevaluated_items(clauses, value, schema, "items" in schema)
-
-
-def unevaluated_items_beside_tuple(clauses: Clauses, value: Json, schema: Schema) -> None:
-    has_tuple = isinstance(schema.get("items"), list)
-    _unevaluated_items(clauses, value, schema, "additionalItems" in schema if has_tuple else "items" in schema)
-
-
-def _unevaluated_items(clauses: Clauses, value: Json, schema: Schema, sees_all: bool) -> None:
-    """`sees_all`: whether the keywords beside it leave no item unevaluated."""
-    node = clauses.child(value, "unevaluatedItems")
-    if node is ANYTHING or sees_all:
-        return
-    if not _IN_PLACE_APPLICATORS.isdisjoint(schema) or "contains" in schema:
-        clauses.refuse("unevaluatedItems", "what other keywords have seen is not tracked yet", Kind.ARRAY)
-    else:
-        clauses.rest = node
+    clauses.unevaluated_items = clauses.child(value, "unevaluatedItems")
 
 
 # Objects -------------------------------------------------------------------------------------------------------------
@@ -261,25 +259,21 @@ def required(clauses: Clauses, value: Json, schema: Schema) -> None:
 
 
 def additional_properties(clauses: Clauses, value: Json, schema: Schema) -> None:
-    node = clauses.child(value, "additionalProperties")
-    if not schema.get("patternProperties"):  # refused there: until names are told apart, any other name may be exempt
-        clauses.additional = node
+    clauses.additional = clauses.child(value, "additionalProperties")
 
 
 def pattern_properties(clauses: Clauses, value: Json, schema: Schema) -> None:
-    children = {
-        name: clauses.child(subschema, "patternProperties", name)
-        for name, subschema in _object(clauses, "patternProperties", value).items()
-    }
-    if children and (
-        clauses.child(schema.get("additionalProperties", True), "additionalProperties") or any(children.values())
-    ):
-        clauses.refuse("patternProperties", "names cannot be told apart by patterns yet", Kind.OBJECT)
+    for name, subschema in _object(clauses, "patternProperties", value).items():
+        node = clauses.child(subschema, "patternProperties", name)
+        language = _expression(clauses, name, "patternProperties", Kind.OBJECT)
+        if language is None:
+            clauses.patterns_are_known = False
+        else:
+            clauses.patterns += (NameRule(language, node),)
 
 
 def property_names(clauses: Clauses, value: Json, schema: Schema) -> None:
-    if clauses.child(value, "propertyNames") is not ANYTHING:
-        clauses.refuse("propertyNames", "names other than the declared ones cannot be restricted yet", Kind.OBJECT)
+    clauses.names = clauses.child(value, "propertyNames")
 
 
 def min_properties(clauses: Clauses, value: Json, schema: Schema) -> None:
@@ -295,33 +289,27 @@ def max_properties(clauses: Clauses, value: Json, schema: Schema) -> None:
 
 def dependent_required(clauses: Clauses, value: Json, schema: Schema) -> None:
     for name, names in _object(clauses, "dependentRequired", value).items():
-        clauses.require_if_present(name, _names(clauses, "dependentRequired", names), ANYTHING)
+        clauses.require_if_present(name, _names(clauses, "dependentRequired", names), ANYTHING, "dependentRequired")
 
 
 def dependent_schemas(clauses: Clauses, value: Json, schema: Schema) -> None:
     for name, subschema in _object(clauses, "dependentSchemas", value).items():
-        clauses.require_if_present(name, [], clauses.child(subschema, "dependentSchemas", name))
+        clauses.require_if_present(name, [], clauses.child(subschema, "dependentSchemas", name), "dependentSchemas")
 
 
 def dependencies(clauses: Clauses, value: Json, schema: Schema) -> None:
     for name, dependency in _object(clauses, "dependencies", value).items():
         match dependency:
             case list():
-                clauses.require_if_present(name, _names(clauses, "dependencies", dependency), ANYTHING)
+                clauses.require_if_present(name, _names(clauses, "dependencies", dependency), ANYTHING, "dependencies")
             case str():  # Draft 3; tolerated since.
-                clauses.require_if_present(name, [dependency], ANYTHING)
+                clauses.require_if_present(name, [dependency], ANYTHING, "dependencies")
             case _:
-                clauses.require_if_present(name, [], clauses.child(dependency, "dependencies", name))
+                clauses.require_if_present(name, [], clauses.child(dependency, "dependencies", name), "dependencies")
 
 
 def unevaluated_properties(clauses: Clauses, value: Json, schema: Schema) -> None:
-    node = clauses.child(value, "unevaluatedProperties")
-    if node is ANYTHING or "additionalProperties" in schema:
-        return
-    if not _IN_PLACE_APPLICATORS.isdisjoint(schema) or "patternProperties" in schema:
-        clauses.refuse("unevaluatedProperties", "what other keywords have seen is not tracked yet", Kind.OBJECT)
-    else:
-        clauses.additional = node
+    clauses.unevaluated_properties = clauses.child(value, "unevaluatedProperties")
 
 
 # Combinations and references -----------------------------------------------------------------------------------------
@@ -329,11 +317,11 @@ def unevaluated_properties(clauses: Clauses, value: Json, schema: Schema) -> Non
 
 def all_of(clauses: Clauses, value: Json, schema: Schema) -> None:
     for node in _schemas(clauses, "allOf", value):
-        clauses.require_one_of([node])
+        clauses.require_any_of([node], "allOf")
 
 
 def any_of(clauses: Clauses, value: Json, schema: Schema) -> None:
-    clauses.require_one_of(_schemas(clauses, "anyOf", value))
+    clauses.require_any_of(_schemas(clauses, "anyOf", value), "anyOf")
 
 
 def one_of(clauses: Clauses, value: Json, schema: Schema) -> None:
@@ -341,57 +329,37 @@ def one_of(clauses: Clauses, value: Json, schema: Schema) -> None:
 
 
 def not_(clauses: Clauses, value: Json, schema: Schema) -> None:
-    clauses.child(value, "not")
-    match value:
-        case True:
-            clauses.require({})
-        case False:
-            pass
-        case dict() if not value:
-            clauses.require({})
-        case _:
-            clauses.refuse("not", "schemas cannot be negated yet")
+    clauses.require_not(clauses.child(value, "not"), "not")
 
 
 def if_(clauses: Clauses, value: Json, schema: Schema) -> None:
-    clauses.child(value, "if")
-    if any(clauses.child(schema.get(branch, True), branch) for branch in ("then", "else")):
-        clauses.refuse("if", "schemas cannot be negated yet")
+    condition = clauses.child(value, "if")
+    then, otherwise = [clauses.child(schema.get(branch, True), branch) for branch in ("then", "else")]
+    clauses.require_case(condition, then, otherwise, "if")
 
 
 def ref(clauses: Clauses, value: Json, schema: Schema) -> None:
-    _follow(clauses, "$ref", value)
+    _follow(clauses, "$ref", value, lambda: clauses.referenced(value, "$ref"))
 
 
 def recursive_ref(clauses: Clauses, value: Json, schema: Schema) -> None:
-    if not isinstance(value, str):
-        _malformed(clauses, "$recursiveRef", "a reference", value)
-    target = clauses.target(value, "$recursiveRef")
-    if isinstance(target, dict) and target.get("$recursiveAnchor") is True:
-        clauses.refuse("$recursiveRef", "references that depend on where they are reached from are not followed yet")
-    else:
-        _follow(clauses, "$recursiveRef", value)
+    _follow(clauses, "$recursiveRef", value, lambda: clauses.dynamically_referenced(value, "", "$recursiveRef"))
 
 
 def dynamic_ref(clauses: Clauses, value: Json, schema: Schema) -> None:
-    if not isinstance(value, str):
-        _malformed(clauses, "$dynamicRef", "a reference", value)
-    target = clauses.target(value, "$dynamicRef")
-    if isinstance(target, dict) and target.get("$dynamicAnchor") == value.partition("#")[2]:
-        clauses.refuse("$dynamicRef", "references that depend on where they are reached from are not followed yet")
-    else:
-        _follow(clauses, "$dynamicRef", value)
+    name = value.partition("#")[2] if isinstance(value, str) else ""
+    _follow(clauses, "$dynamicRef", value, lambda: clauses.dynamically_referenced(value, name, "$dynamicRef"))
 
 
-def _follow(clauses: Clauses, keyword: str, value: Json) -> None:
+def _follow(clauses: Clauses, keyword: str, value: Json, referenced: Callable[[], Node]) -> None:
     if not isinstance(value, str):
         _malformed(clauses, keyword, "a reference", value)
     try:
-        node = clauses.referenced(value, keyword)
+        node = referenced()
     except UnsupportedFeature as error:
         clauses.refuse(keyword, error.message)
     else:
-        clauses.require_one_of([node])
+        clauses.require_any_of([node], keyword)
 
 
 _DRAFT_4: Mapping[str, Keyword] = {
@@ -438,7 +406,8 @@ _DRAFT_2019_09: Mapping[str, Keyword] = {
     "$recursiveRef": recursive_ref,
     "dependentRequired": dependent_required,
     "dependentSchemas": dependent_schemas,
-    "unevaluatedItems": unevaluated_items_beside_tuple,
+    "contains": contains_so_many,
+    "unevaluatedItems": unevaluated_items,
     "unevaluatedProperties": unevaluated_properties,
 }
 _DRAFT_2020_12: Mapping[str, Keyword] = {
@@ -448,7 +417,7 @@ _DRAFT_2020_12: Mapping[str, Keyword] = {
     "$dynamicRef": dynamic_ref,
     "items": items,
     "prefixItems": prefix_items,
-    "unevaluatedItems": unevaluated_items,
+    "contains": contains_and_evaluates,
 }
 KEYWORDS: Mapping[Draft, Mapping[str, Keyword]] = {
     Draft.DRAFT_4: _DRAFT_4,
@@ -457,3 +426,12 @@ KEYWORDS: Mapping[Draft, Mapping[str, Keyword]] = {
     Draft.DRAFT_2019_09: _DRAFT_2019_09,
     Draft.DRAFT_2020_12: _DRAFT_2020_12,
 }
+
+
+@cache
+def keywords_of(dialect: Dialect) -> Mapping[str, Keyword]:
+    """The keywords that mean something in a dialect."""
+    keywords = KEYWORDS[dialect.draft]
+    if not dialect.without:
+        return keywords
+    return {keyword: read for keyword, read in keywords.items() if keyword not in dialect.without}

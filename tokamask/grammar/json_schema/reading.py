@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from tokamask.errors import CompileBudgetExceeded, GrammarError, UnsatisfiableSchema, UnsupportedFeature
 from tokamask.grammar.json_schema.catalogue import Catalogue, ReadingOptions
 from tokamask.grammar.json_schema.contradiction import contradiction
-from tokamask.grammar.json_schema.demands import Concern, Exclusivity
-from tokamask.grammar.json_schema.drafts import Draft, draft_named, draft_of
+from tokamask.grammar.json_schema.demands import Distinctness, Exclusivity, Node, Overlap
+from tokamask.grammar.json_schema.dialects import Dialect
+from tokamask.grammar.json_schema.drafts import Draft, draft_named
 from tokamask.grammar.json_schema.expansion import Expansion
 from tokamask.grammar.json_schema.explanation import keyword_reports
 from tokamask.grammar.json_schema.references import Library
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from referencing import Registry
 
 T = TypeVar("T")
+
+# Each reading excludes the pairs of `oneOf` branches that the one before has found to overlap.
+MOST_READINGS = 12
 
 PropertyOrderName = Literal["schema", "any"]
 Formats = Literal["assert", "annotate"]
@@ -135,31 +139,64 @@ class _Examination:
         if numbers != "plain":
             raise UnsupportedFeature(f"numbers={numbers!r} is not supported yet; use numbers='plain'")
         self._schema = parse_json(schema) if isinstance(schema, str) else schema
-        chosen = draft_of(self._schema, Draft.DRAFT_2020_12) if draft is None else draft_named(draft)
-        self._scope = Library(registry).scope(self._schema, chosen, "#", None, None)
-        self._catalogue = Catalogue(ReadingOptions(asserts_formats))
-        self._expansion = Expansion()
+        library = Library(registry)
+        if draft is None:
+            dialect = library.dialect(self._schema, Dialect(Draft.DRAFT_2020_12))
+        else:
+            dialect = Dialect(draft_named(draft))
+        self._scope = library.scope(self._schema, dialect, "#", None, None, None)
+        options = ReadingOptions(asserts_formats)
         try:
-            root = self._expansion.number(self._catalogue.schema(self._schema, self._scope, "#"))
+            self._read(options)
+        except CompileBudgetExceeded:
+            options = replace(options, merges_copies=True)
+            self._read(options)
+        for _ in range(MOST_READINGS):
+            found = self._overlaps_found()
+            if not found:
+                break
+            options = replace(options, overlaps=options.overlaps | found, merges_copies=True)
+            self._read(options)
+        self.refusals = tuple(self._refusals().values())
+
+    def _read(self, options: ReadingOptions) -> None:
+        self._catalogue = Catalogue(options)
+        self._expansion = Expansion(options.merges_copies)
+        try:
+            self._root = self._expansion.number(self._catalogue.schema(self._schema, self._scope, "#"))
             self._expansion.complete()
         except RecursionError:
             raise CompileBudgetExceeded("the schema is nested too deeply", pointer="#") from None
         self._productive = productive_nodes(self._expansion)
-        self._root = root
-        self.remains = Remains(self._expansion, self._productive, root) if self._productive[root] else None
-        self.refusals = () if self.remains is None else self._refusals(self.remains.concerns)
+        self.remains = Remains(self._expansion, self._productive, self._root) if self._productive[self._root] else None
 
-    def _refusals(self, concerns: tuple[Concern, ...]) -> tuple[Refusal, ...]:
+    def _is_possible(self, pair: Node) -> bool:
+        return bool(self._productive[self._expansion.number(pair)])
+
+    def _overlaps_found(self) -> frozenset[Overlap]:
+        """The pairs of branches that were taken to exclude each other and do not."""
+        concerns = () if self.remains is None else self.remains.concerns
+        return frozenset(
+            overlap
+            for concern in concerns
+            if isinstance(concern, Exclusivity)
+            for overlap, pair in concern.pairs
+            if self._is_possible(pair)
+        )
+
+    def _refusals(self) -> dict[str, Refusal]:
         """The concerns that turn out to be justified, by place."""
         refusals: dict[str, Refusal] = {}
-        for concern in concerns:
-            if isinstance(concern, Exclusivity):
-                if any(self._productive[self._expansion.number(pair)] for pair in concern.pairs):
-                    reason = "two branches may hold at once, and counting which do is not possible yet"
-                    refusals.setdefault(concern.pointer, Refusal(concern.pointer, "oneOf", reason))
-            else:
-                refusals.setdefault(concern.pointer, concern)
-        return tuple(refusals.values())
+        for concern in () if self.remains is None else self.remains.concerns:
+            match concern:
+                case Refusal():
+                    refusals.setdefault(concern.pointer, concern)
+                case Distinctness(refusal, pairs) if any(map(self._is_possible, pairs)):
+                    refusals.setdefault(refusal.pointer, refusal)
+        for overlap in self._overlaps_found():
+            reason = "its branches overlap in too many ways"
+            refusals.setdefault(overlap.pointer, Refusal(overlap.pointer, "oneOf", reason))
+        return refusals
 
     def contradiction(self) -> tuple[str, str]:
         return contradiction(self._expansion, self._productive, self._root)

@@ -1,17 +1,20 @@
-"""Where a `$ref` leads: scopes with a base URI and a draft, and the documents they can see.
+"""Where references lead: scopes with a base URI and a draft, and the documents they can see.
 
 The `referencing` package decides; a plain local pointer ("#/definitions/x"), which is nearly every reference there is,
-is followed here without waking it, unless an identifier on the way changes the base.
+is followed here without waking it, unless an identifier on the way changes the base. Dynamic references depend on the
+resources through which a schema was reached, so the anchors those have to offer are part of a scope.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from tokamask.errors import GrammarError, UnsupportedFeature
-from tokamask.grammar.json_schema.drafts import Draft, draft_of
+from tokamask.grammar.json_schema.dialects import Dialect, dialect_of
+from tokamask.grammar.json_schema.drafts import Draft, subschemas
+from tokamask.grammar.json_schema.obligations import escaped
 from tokamask.grammar.json_schema.values import Json
 
 if TYPE_CHECKING:
@@ -27,25 +30,40 @@ class Target(NamedTuple):
     place: str
 
 
-class Scope:
-    """One schema resource: the document `$ref: "#"` means, its draft, its base URI (kept by `referencing`)."""
+class Anchor(NamedTuple):
+    """A place that a dynamic reference may lead to: a schema, the scope of its resource, the pointer from there."""
 
-    __slots__ = ("_library", "_parent", "_resolver", "document", "draft", "place")
+    schema: Json
+    scope: Scope
+    path: str
+
+
+class Scope:
+    """One schema resource: the document `$ref: "#"` means, its draft, its base URI (kept by `referencing`).
+
+    `caller` is the scope it was reached from: the same resource reached from elsewhere may be another scope.
+    """
+
+    __slots__ = ("_anchors", "_caller", "_library", "_resolver", "dialect", "document", "draft", "parent", "place")
 
     def __init__(
         self,
         library: Library,
         document: Json,
-        draft: Draft,
+        dialect: Dialect,
         place: str,
         parent: Scope | None,
         resolver: Resolver[Json] | None,
+        caller: Scope | None,
     ) -> None:
         self._library = library
-        self._parent = parent
+        self.parent = parent
+        self._caller = caller
+        self._anchors: dict[str, Anchor] | None = None
         self._resolver = resolver
         self.document = document
-        self.draft = draft
+        self.dialect = dialect
+        self.draft = dialect.draft
         self.place = place
 
     def entered(self, schema: Mapping[str, Json], place: str) -> Scope:
@@ -55,7 +73,40 @@ class Scope:
             return self
         if self.draft <= Draft.DRAFT_7 and (identifier.startswith("#") or "$ref" in schema):
             return self
-        return self._library.scope(schema, draft_of(schema, self.draft), place, self, None)
+        return self._library.scope(schema, self._library.dialect(schema, self.dialect), place, self, None, self)
+
+    @property
+    def anchors(self) -> Mapping[str, Anchor]:
+        """The dynamic anchors, by name ("" for a recursive one): of several the one that was reached first."""
+        if self._anchors is None:
+            found = self._library.dynamic_anchors(self.document, self.draft)
+            own = {name: Anchor(schema, self, path) for name, schema, path in found}
+            self._anchors = own if self._caller is None else {**own, **self._caller.anchors}
+        return self._anchors
+
+    @property
+    def destinations(self) -> frozenset[tuple[str, int]]:
+        """The anchors as a key, by the identity of their schemas."""
+        return frozenset((name, id(anchor.schema)) for name, anchor in self.anchors.items())
+
+    def resolve_dynamically(self, reference: str, name: str, pointer: str) -> Target:
+        """The schema a dynamic reference leads to, which is the first anchor called `name` if it leads to such a one.
+
+        Raises as `resolve` does.
+        """
+        target = self.resolve(reference, pointer)
+        if not any(schema is target.schema for schema in target.scope.own_anchors(name)):
+            return target
+        anchor = self.anchors.get(name)
+        if anchor is None:
+            return target
+        scope = self._library.reached(anchor.scope, self)
+        return Target(anchor.schema, scope, scope.place + anchor.path)
+
+    def own_anchors(self, name: str) -> list[Json]:
+        """The schemas of this resource with a dynamic anchor of that name."""
+        anchors = self._library.dynamic_anchors(self.document, self.draft)
+        return [schema for own, schema, _ in anchors if own == name]
 
     def resolve(self, reference: str, pointer: str) -> Target:
         """The schema a reference leads to.
@@ -104,20 +155,43 @@ class Scope:
         if document is self.document:
             return Target(resolved.contents, self, self.place + reference.lstrip("#"))
         base, _, fragment = reference.partition("#")
-        scope = self._library.scope(document, draft_of(document, self.draft), base + "#", None, resolved.resolver)
+        dialect = self._library.dialect(document, self.dialect)
+        scope = self._library.scope(document, dialect, base + "#", None, resolved.resolver, self)
         return Target(resolved.contents, scope, f"{base}#{fragment}")
 
     @property
     def resolver(self) -> Resolver[Json]:
         resolver = self._resolver
         if resolver is None:
-            if self._parent is None:
+            if self.parent is None:
                 resolver = self._library.root_resolver(self.document, self.draft)
             else:
                 resource = _specification(self.draft).create_resource(self.document)
-                resolver = self._parent.resolver.in_subresource(resource)
+                resolver = self.parent.resolver.in_subresource(resource)
             self._resolver = resolver
         return resolver
+
+
+def dynamic_anchors(document: Json, draft: Draft) -> Iterator[tuple[str, Json, str]]:
+    """The dynamic anchors of a resource, not those of resources inside: their name, schema and pointer from its root.
+
+    A recursive anchor (2019-09) is at the root, and its name is "".
+    """
+    if draft is Draft.DRAFT_2019_09 and isinstance(document, dict) and document.get("$recursiveAnchor") is True:
+        yield "", document, ""
+    if draft is not Draft.DRAFT_2020_12:
+        return
+    waiting = [(document, "")]
+    while waiting:
+        schema, path = waiting.pop()
+        if not isinstance(schema, dict) or ("$id" in schema and schema is not document):
+            continue
+        name = schema.get("$dynamicAnchor")
+        if isinstance(name, str):
+            yield name, schema, path
+        for keyword, value in schema.items():
+            for below, member in subschemas(keyword, value):
+                waiting.append((member, "/".join([path, *map(escaped, (keyword, *below))])))
 
 
 class Library:
@@ -125,16 +199,48 @@ class Library:
 
     def __init__(self, registry: Mapping[str, Json] | Registry[Json] | None) -> None:
         self._registry = registry
-        # By the identity of the resource's root, which the documents keep alive.
-        self._scopes: dict[int, Scope] = {}
+        # By the identity of the resource's root (the documents keep it alive) and where dynamic references lead, None
+        # for the scope that came first.
+        self._scopes: dict[tuple[int, frozenset[tuple[str, int]] | None], Scope] = {}
+        self._anchors: dict[int, list[tuple[str, Json, str]]] = {}
 
     def scope(
-        self, document: Json, draft: Draft, place: str, parent: Scope | None, resolver: Resolver[Json] | None
+        self,
+        document: Json,
+        dialect: Dialect,
+        place: str,
+        parent: Scope | None,
+        resolver: Resolver[Json] | None,
+        caller: Scope | None,
     ) -> Scope:
-        scope = self._scopes.get(id(document))
-        if scope is None:
-            scope = self._scopes[id(document)] = Scope(self, document, draft, place, parent, resolver)
-        return scope
+        """The scope of a resource that is reached from `caller`: the same one wherever that makes no difference."""
+        scope = Scope(self, document, dialect, place, parent, resolver, caller)
+        first = self._scopes.setdefault((id(document), None), scope)
+        if caller is None or dialect.draft < Draft.DRAFT_2019_09 or scope.destinations == first.destinations:
+            return first
+        return self._scopes.setdefault((id(document), scope.destinations), scope)
+
+    def dynamic_anchors(self, document: Json, draft: Draft) -> list[tuple[str, Json, str]]:
+        """As the function does, each document once."""
+        known = self._anchors.get(id(document))
+        if known is None:
+            known = self._anchors[id(document)] = list(dynamic_anchors(document, draft))
+        return known
+
+    def reached(self, scope: Scope, caller: Scope) -> Scope:
+        """The scope of the same resource, reached from another one."""
+        return self.scope(scope.document, scope.dialect, scope.place, scope.parent, scope.resolver, caller)
+
+    def dialect(self, schema: Json, default: Dialect) -> Dialect:
+        """The dialect of a resource, or `default` when it names none; raises as `dialect_of` does."""
+        return dialect_of(schema, default, self._metaschema)
+
+    def _metaschema(self, uri: str) -> Json | None:
+        """A document of the user's registry."""
+        if self._registry is None:
+            return None
+        found = self._registry.get(uri) or self._registry.get(uri.rstrip("#"))
+        return found if isinstance(found, dict) else getattr(found, "contents", None)
 
     def root_resolver(self, document: Json, draft: Draft) -> Resolver[Json]:
         """A resolver that sees the root document, the user's registry and the metaschemas."""

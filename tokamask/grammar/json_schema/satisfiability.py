@@ -3,40 +3,65 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from collections.abc import Iterable
 
 from tokamask.grammar.json_schema.demands import Concern
 from tokamask.grammar.json_schema.expansion import Alternative, Expansion
-from tokamask.grammar.json_schema.shapes import ArrayShape, ObjectShape, Property, ScalarShape, Shape, StringShape
-from tokamask.grammar.json_schema.shaping import ArrayOutline, ObjectOutline
+from tokamask.grammar.json_schema.outlines import ArrayOutline, ItemsOutline, ObjectOutline, Outline
+from tokamask.grammar.json_schema.shapes import (
+    ArrayShape,
+    ItemsShape,
+    ItemState,
+    NameClass,
+    ObjectShape,
+    Property,
+    ScalarShape,
+    Shape,
+    StringShape,
+    Witness,
+)
 
 
 def productive_nodes(expansion: Expansion) -> bytearray:
-    """One flag for each node: 1 if some alternative has no child it needs, or only productive ones.
+    """One flag for each node: 1 if some alternative has values for all children it needs, and enough of the others.
 
-    The least fixpoint, so a schema that requires itself is unproductive. Linear, by counting what each alternative
-    still waits for: Dowling and Gallier, "Linear-time algorithms for testing the satisfiability of propositional Horn
-    formulae" (1984).
+    The least fixpoint, so a schema that requires itself is unproductive. Needs are counted, which makes it linear:
+    Dowling and Gallier, "Linear-time algorithms for testing the satisfiability of propositional Horn formulae" (1984).
+    Alternatives that also have offers, counted objects and automata over items, are asked again when one is settled.
     """
     productive = bytearray(len(expansion.nodes))
-    waiting: dict[int, list[tuple[int, list[int]]]] = defaultdict(list)
+    waiting: dict[int, list[tuple[int, list[int], Outline]]] = defaultdict(list)
+    offered: dict[int, list[tuple[int, list[int], Outline]]] = defaultdict(list)
     settled: deque[int] = deque()
     for number in range(len(expansion.nodes)):
         for outline, _ in expansion.expanded(number):
             needs = () if isinstance(outline, ScalarShape | StringShape) else set(outline.needs())
-            if not needs:
+            if not needs and _is_enough(outline, productive):
                 productive[number] = 1
                 settled.append(number)
                 break
             missing = [len(needs)]
             for child in needs:
-                waiting[child].append((number, missing))
+                waiting[child].append((number, missing, outline))
+            for child in set(_offers(outline)):
+                offered[child].append((number, missing, outline))
     while settled:
-        for number, missing in waiting.pop(settled.popleft(), ()):
+        child = settled.popleft()
+        for _, missing, _ in waiting[child]:
             missing[0] -= 1
-            if not missing[0] and not productive[number]:
+        for number, missing, outline in waiting.pop(child) + offered.pop(child, []):
+            if not missing[0] and not productive[number] and _is_enough(outline, productive):
                 productive[number] = 1
                 settled.append(number)
     return productive
+
+
+def _offers(outline: Outline) -> Iterable[int]:
+    return () if isinstance(outline, ScalarShape | StringShape) else outline.offers()
+
+
+def _is_enough(outline: Outline, productive: bytearray) -> bool:
+    return isinstance(outline, ScalarShape | StringShape) or outline.is_enough(productive)
 
 
 class Remains:
@@ -87,13 +112,15 @@ class Remains:
         outline = alternative.outline
         if isinstance(outline, ScalarShape | StringShape):
             return True
-        return all(self._productive[child] for child in outline.needs())
+        return all(self._productive[child] for child in outline.needs()) and outline.is_enough(self._productive)
 
     def _shape(self, alternative: Alternative) -> Shape:
         outline = alternative.outline
         match outline:
             case ArrayOutline():
                 return self._array(outline)
+            case ItemsOutline():
+                return self._items(outline)
             case ObjectOutline():
                 return self._object(outline)
             case _:
@@ -114,15 +141,43 @@ class Remains:
             maximum,
         )
 
+    def _items(self, outline: ItemsOutline) -> ItemsShape:
+        """Only the states between the start and an end, with the items that lead there."""
+        useful = {state: number for number, state in enumerate(outline.useful(self._productive))}
+        return ItemsShape(
+            tuple(
+                ItemState(
+                    outline.states[state].may_end,
+                    tuple(
+                        (self._number(node), useful[target])
+                        for node, target in outline.states[state].items
+                        if target in useful and self._productive[node]
+                    ),
+                )
+                for state in useful
+            )
+        )
+
     def _object(self, outline: ObjectOutline) -> ObjectShape:
         """A property without values is forbidden: by name where other names are allowed."""
         productive, required = self._productive, outline.required
-        additional = outline.additional
-        if additional is not None and not productive[additional]:
-            additional = None
+        additional = self._number_if_productive(outline.additional)
+        classes = [NameClass(names.language, self._number_if_productive(names.node)) for names in outline.classes]
+        is_open = additional is not None or (bool(classes) and any(names.node is not None for names in classes))
         properties = [
             Property(name.encode(), self._number(child) if productive[child] else None, name in required)
             for name, child in outline.properties.items()
-            if additional is not None or productive[child]
+            if is_open or productive[child]
         ]
-        return ObjectShape(tuple(properties), None if additional is None else self._number(additional))
+        witnesses = [Witness(name_class, self._number(node)) for name_class, node in outline.witnesses]
+        return ObjectShape(
+            tuple(properties),
+            additional,
+            tuple(classes) if is_open else (),
+            outline.minimum,
+            outline.maximum,
+            tuple(witnesses),
+        )
+
+    def _number_if_productive(self, child: int | None) -> int | None:
+        return self._number(child) if child is not None and self._productive[child] else None

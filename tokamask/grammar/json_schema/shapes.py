@@ -101,7 +101,7 @@ class ObjectShape:
         classes: what names that are not declared may have for values. Their languages are disjoint.
         minimum, maximum: how many properties there are (None: no limit). Required ones and witnesses fit into the
             maximum, and the minimum can be reached.
-        witnesses: each by another property, or one for several where its value meets them.
+        witnesses: each by a property of its own (where one property may be several, that is another alternative).
     """
 
     properties: tuple[Property, ...]

@@ -1,16 +1,14 @@
-"""From a demand to the shape a recogniser follows, with children named by number.
-
-Scalars and strings become their final shapes. Arrays and objects become *outlines*: their children may still turn out
-to have no value at all, and only then is it known what is left of them.
-"""
+"""From a demand on scalars or strings to the shape a recogniser follows."""
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import NamedTuple
+from functools import reduce
 
+from tokamask.errors import CompileBudgetExceeded
 from tokamask.grammar.json_schema.demands import (
     BooleanDemand,
     Demand,
@@ -18,38 +16,11 @@ from tokamask.grammar.json_schema.demands import (
     StringDemand,
 )
 from tokamask.grammar.json_schema.shapes import ScalarShape, StringShape
-from tokamask.grammar.language import Language, intersection, with_length
-from tokamask.grammar.numbers import integer_language, number_language, number_values
+from tokamask.grammar.language import Language, difference, intersection, union, with_length
+from tokamask.grammar.numbers import decimal_language, integer_language, number_language, number_values
 
-
-class ArrayOutline(NamedTuple):
-    """`rest` None: no items after the prefix. minimum <= maximum when given."""
-
-    prefix: tuple[int, ...]
-    rest: int | None
-    minimum: int
-    maximum: int | None
-
-    def needs(self) -> Iterable[int]:
-        """The children without which no value of this outline exists."""
-        needed = self.prefix[: self.minimum]
-        if self.rest is not None and self.minimum > len(self.prefix):
-            return (*needed, self.rest)
-        return needed
-
-
-class ObjectOutline(NamedTuple):
-    """Names in order with the number of their values, the required ones among them, and the node of other names."""
-
-    properties: dict[str, int]
-    required: frozenset[str]
-    additional: int | None
-
-    def needs(self) -> Iterable[int]:
-        return [self.properties[name] for name in self.properties if name in self.required]
-
-
-Outline = ScalarShape | StringShape | ArrayOutline | ObjectOutline
+# Patterns that may apply to one value, each as an alternative of its own.
+FEW_PATTERNS = 4
 
 NULL = ScalarShape(Language.literal(b"null"))
 _BOOLEANS = {
@@ -59,13 +30,15 @@ _BOOLEANS = {
 }
 
 
-def _allows(demand: NumberDemand, value: Fraction) -> bool:
-    """Whether a listed value meets the rest of the demand."""
+def allows(demand: NumberDemand, value: Fraction) -> bool:
+    """Whether a value meets the demand."""
     return (
         (not demand.integral or value.denominator == 1)
         and (demand.multiple_of is None or (value / demand.multiple_of).denominator == 1)
         and (demand.lower is None or value > demand.lower or (value == demand.lower and not demand.lower_open))
         and (demand.upper is None or value < demand.upper or (value == demand.upper and not demand.upper_open))
+        and (demand.values is None or value in demand.values)
+        and not any(allows(excluded, value) for excluded in demand.excluded)
     )
 
 
@@ -79,25 +52,41 @@ def _spells(demand: StringDemand, text: str) -> bool:
 
 
 def gathered(demands: tuple[Demand, ...]) -> Iterable[Demand]:
-    """The same disjunction with the listed values of several demands in one list."""
+    """The same disjunction with fewer members: listed values in one list, many patterns in one language."""
     if len(demands) == 1:
         return demands
     strings: set[str] = set()
     numbers: dict[bool, set[Fraction]] = {False: set(), True: set()}
+    patterns: dict[tuple[int, int | None], list[StringDemand]] = defaultdict(list)
     others: list[Demand] = []
     for demand in demands:
-        if isinstance(demand, StringDemand) and demand.values is not None and not demand.concerns:
+        if demand.concerns:
+            others.append(demand)
+        elif isinstance(demand, StringDemand) and demand.values is not None:
             strings.update(text for text in demand.values if _spells(demand, text))
-        elif isinstance(demand, NumberDemand) and demand.values is not None and not demand.concerns:
-            numbers[demand.integral].update(value for value in demand.values if _allows(demand, value))
+        elif isinstance(demand, NumberDemand) and demand.values is not None:
+            numbers[demand.integral].update(value for value in demand.values if allows(demand, value))
+        elif isinstance(demand, StringDemand) and demand.languages:
+            patterns[demand.minimum, demand.maximum].append(demand)
         else:
             others.append(demand)
+    for group in patterns.values():
+        others += _in_one(group) if len(group) > FEW_PATTERNS else group
     if strings:
         others.append(StringDemand(values=frozenset(strings)))
     others.extend(
         NumberDemand(integral=integral, values=frozenset(values)) for integral, values in numbers.items() if values
     )
     return others
+
+
+def _in_one(group: list[StringDemand]) -> list[StringDemand]:
+    """One demand for several with the same lengths; the same ones when that takes too many states."""
+    try:
+        language = reduce(union, [reduce(intersection, demand.languages) for demand in group])
+    except CompileBudgetExceeded:
+        return group
+    return [group[0]._replace(languages=(language,))]
 
 
 def boolean_shape(demand: BooleanDemand) -> ScalarShape | None:
@@ -110,23 +99,47 @@ def number_shape(demand: NumberDemand) -> ScalarShape | None:
     Raises UnsupportedFeature or CompileBudgetExceeded, without a pointer, when they cannot be told exactly.
     """
     if demand.values is not None:
-        values = [value for value in demand.values if _allows(demand, value)]
+        values = [value for value in demand.values if allows(demand, value)]
         if not values:
             return None
         if demand.integral:
             return ScalarShape(Language.words([str(value).encode() for value in values]))
         return ScalarShape(number_values(values))
-    if demand.integral:
-        lower, upper = demand.lower, demand.upper
-        # The integral multiples of p/q in lowest terms are the multiples of p.
-        language = integer_language(
-            None if lower is None else math.floor(lower) + 1 if demand.lower_open else math.ceil(lower),
-            None if upper is None else math.ceil(upper) - 1 if demand.upper_open else math.floor(upper),
-            None if demand.multiple_of is None else demand.multiple_of.numerator,
-        )
-    else:
-        language = number_language(demand.lower, demand.upper, demand.lower_open, demand.upper_open, demand.multiple_of)
+    language = _integers(demand) if demand.integral else _decimals(demand)
+    for excluded in demand.excluded:
+        language = difference(language, _spellings(excluded))
     return None if language.is_empty else ScalarShape(language)
+
+
+def _integers(demand: NumberDemand) -> Language:
+    """The integers within the bounds, without fraction and exponent."""
+    return integer_language(
+        None if demand.lower is None else _first_integer(demand.lower, demand.lower_open),
+        None if demand.upper is None else -_first_integer(-demand.upper, demand.upper_open),
+        None if demand.multiple_of is None else demand.multiple_of.numerator,
+    )
+
+
+def _first_integer(lower: Fraction, is_open: bool) -> int:
+    return math.floor(lower) + 1 if is_open else math.ceil(lower)
+
+
+def _decimals(demand: NumberDemand) -> Language:
+    """The numbers within the bounds; with exponents where nothing is asked of them at all."""
+    if demand.excluded and demand.lower is None and demand.upper is None and demand.multiple_of is None:
+        return decimal_language()
+    return number_language(demand.lower, demand.upper, demand.lower_open, demand.upper_open, demand.multiple_of)
+
+
+def _spellings(excluded: NumberDemand) -> Language:
+    """All spellings without exponent of the numbers that a demand allows."""
+    if excluded.values is not None:
+        return number_values([value for value in excluded.values if allows(excluded, value)])
+    # The integral multiples of p/q in lowest terms are the multiples of p.
+    step = excluded.multiple_of
+    if excluded.integral:
+        step = Fraction(1 if step is None else step.numerator)
+    return number_language(excluded.lower, excluded.upper, excluded.lower_open, excluded.upper_open, step)
 
 
 def string_shape(demand: StringDemand) -> StringShape | None:
@@ -141,9 +154,7 @@ def string_shape(demand: StringDemand) -> StringShape | None:
         return None
     if not demand.languages:
         return StringShape(demand.minimum, demand.maximum)
-    language = demand.languages[0]
-    for other in demand.languages[1:]:
-        language = intersection(language, other)
+    language = reduce(intersection, demand.languages)
     if demand.minimum or demand.maximum is not None:
         language = with_length(language, demand.minimum, demand.maximum)
     return None if language.is_empty else StringShape(language=language)

@@ -1,0 +1,356 @@
+"""Two demands on one value become one: bounds and value sets intersect, arrays merge by position, objects by name.
+
+The conjunction of two disjunctions of demands is their product, which is kept small by leaving out what plainly
+contradicts itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any, TypeVar
+
+from tokamask.errors import CompileBudgetExceeded
+from tokamask.grammar.json_schema.demands import (
+    ANY_DEMAND,
+    ANY_VALUE,
+    Alternatives,
+    ArrayDemand,
+    BooleanDemand,
+    Demand,
+    NameRule,
+    Node,
+    NullDemand,
+    NumberDemand,
+    ObjectDemand,
+    SeenItems,
+    SeenNames,
+    StringDemand,
+)
+from tokamask.grammar.json_schema.obligations import Place, is_plainly_empty, pointer_at, rank_of
+from tokamask.grammar.json_schema.values import Kind
+from tokamask.grammar.language import Language, difference, intersection, union
+
+T = TypeVar("T")
+
+# One disjunction of more than this many demands on one type is a product gone wild, not a schema.
+MAXIMUM_ALTERNATIVES = 20_000
+# Names told apart by more patterns than this are no schema either.
+MAXIMUM_RULES = 64
+
+
+def tighter_lower(
+    first: Fraction | None, first_open: bool, second: Fraction | None, second_open: bool
+) -> tuple[Fraction | None, bool]:
+    if first is None or (second is not None and (second > first or (second == first and second_open))):
+        return second, second_open
+    return first, first_open
+
+
+def tighter_upper(
+    first: Fraction | None, first_open: bool, second: Fraction | None, second_open: bool
+) -> tuple[Fraction | None, bool]:
+    if first is None or (second is not None and (second < first or (second == first and second_open))):
+        return second, second_open
+    return first, first_open
+
+
+def smaller(first: int | None, second: int | None) -> int | None:
+    """The smaller of two upper ends, None being no end."""
+    if first is None:
+        return second
+    return first if second is None else min(first, second)
+
+
+def common_multiple(first: Fraction | None, second: Fraction | None) -> Fraction | None:
+    """The number whose multiples are the common multiples of both, None being no condition."""
+    if first is None or second is None or first == second:
+        return second if first is None else first
+    denominator = math.lcm(first.denominator, second.denominator)
+    return Fraction(math.lcm(int(first * denominator), int(second * denominator)), denominator)
+
+
+def common_values(first: frozenset[T] | None, second: frozenset[T] | None) -> frozenset[T] | None:
+    if first is None or second is None:
+        return second if first is None else first
+    return first & second
+
+
+def all_of(first: tuple[T, ...], second: tuple[T, ...]) -> tuple[T, ...]:
+    """The members of both, each once."""
+    if not first or not second:
+        return first or second
+    return first + tuple([member for member in second if member not in first])
+
+
+def _merge_nulls(first: NullDemand, second: NullDemand) -> NullDemand:
+    return NullDemand(first.concerns + second.concerns)
+
+
+def _merge_booleans(first: BooleanDemand, second: BooleanDemand) -> BooleanDemand:
+    return BooleanDemand(first.values & second.values, first.concerns + second.concerns)
+
+
+def _merge_numbers(first: NumberDemand, second: NumberDemand) -> NumberDemand:
+    lower, lower_open = tighter_lower(first.lower, first.lower_open, second.lower, second.lower_open)
+    upper, upper_open = tighter_upper(first.upper, first.upper_open, second.upper, second.upper_open)
+    return NumberDemand(
+        first.integral or second.integral,
+        lower,
+        lower_open,
+        upper,
+        upper_open,
+        common_multiple(first.multiple_of, second.multiple_of),
+        common_values(first.values, second.values),
+        all_of(first.excluded, second.excluded),
+        first.concerns + second.concerns,
+    )
+
+
+def _merge_strings(first: StringDemand, second: StringDemand) -> StringDemand:
+    return StringDemand(
+        max(first.minimum, second.minimum),
+        smaller(first.maximum, second.maximum),
+        all_of(first.languages, second.languages),
+        common_values(first.values, second.values),
+        first.concerns + second.concerns,
+    )
+
+
+def _merge_arrays(first: ArrayDemand, second: ArrayDemand) -> ArrayDemand:
+    length = max(len(first.prefix), len(second.prefix))
+    return ArrayDemand(
+        tuple([first.item(position) | second.item(position) for position in range(length)]),
+        first.rest | second.rest,
+        max(first.minimum, second.minimum),
+        smaller(first.maximum, second.maximum),
+        all_of(first.counts, second.counts),
+        first.distinct or second.distinct,
+        first.repeated or second.repeated,
+        _seen_items(first.seen, second.seen),
+        first.concerns + second.concerns,
+    )
+
+
+def _seen_items(first: SeenItems | None, second: SeenItems | None) -> SeenItems | None:
+    if first is None or second is None:
+        return second if first is None else first
+    length = None if first.length is None or second.length is None else max(first.length, second.length)
+    return SeenItems(length, all_of(first.nodes, second.nodes))
+
+
+def _merge_objects(first: ObjectDemand, second: ObjectDemand) -> ObjectDemand:
+    properties = {name: node | second.value(name) for name, node in first.properties.items()}
+    for name, node in second.properties.items():
+        if name not in properties:
+            properties[name] = first.value(name) | node
+    additional = first.additional | second.additional
+    return ObjectDemand(
+        properties,
+        first.required + second.required,
+        additional,
+        _merged_rules(first, second, additional) if first.rules or second.rules else (),
+        first.names | second.names,
+        first.at_least + second.at_least,
+        first.at_most + second.at_most,
+        all_of(first.witnesses, second.witnesses),
+        _seen_names(first.seen, second.seen),
+        first.concerns + second.concerns,
+    )
+
+
+def _seen_names(first: SeenNames | None, second: SeenNames | None) -> SeenNames | None:
+    if first is None or second is None:
+        return second if first is None else first
+    return SeenNames(first.names | second.names, all_of(first.languages, second.languages), first.all or second.all)
+
+
+def _merged_rules(first: ObjectDemand, second: ObjectDemand, additional: Node) -> tuple[NameRule, ...]:
+    rules = crossed(first.rules, first.additional, second.rules, second.additional)
+    return tuple([rule for rule in rules if rule.node != additional])
+
+
+def crossed(
+    first: Sequence[NameRule], first_else: Node, second: Sequence[NameRule], second_else: Node
+) -> list[NameRule]:
+    """The rules for all names that some rule covers, where those that none of a side covers have its other node.
+
+    Raises CompileBudgetExceeded, without a pointer, when there are too many.
+    """
+    languages: dict[Node, Language] = {}
+
+    def add(language: Language, node: Node) -> None:
+        if not language.is_empty:
+            known = languages.get(node)
+            languages[node] = language if known is None else union(known, language)
+
+    for language, node in first:
+        for other, other_node in second:
+            add(intersection(language, other), node | other_node)
+        add(without(language, second), node | second_else)
+    for other, other_node in second:
+        add(without(other, first), first_else | other_node)
+    if len(languages) > MAXIMUM_RULES:
+        raise CompileBudgetExceeded(f"the patterns of names overlap in more than {MAXIMUM_RULES} ways")
+    return [NameRule(language, node) for node, language in languages.items()]
+
+
+def without(language: Language, rules: Iterable[NameRule]) -> Language:
+    """The names of a language that no rule covers."""
+    for rule in rules:
+        language = difference(language, rule.language)
+    return language
+
+
+_MERGE: Mapping[Kind, Callable[[Any, Any], Demand]] = {
+    Kind.NULL: _merge_nulls,
+    Kind.BOOLEAN: _merge_booleans,
+    Kind.NUMBER: _merge_numbers,
+    Kind.STRING: _merge_strings,
+    Kind.ARRAY: _merge_arrays,
+    Kind.OBJECT: _merge_objects,
+}
+
+
+def merged(kind: Kind, first: Demand, second: Demand) -> Demand:
+    """What both demands on values of one kind ask for."""
+    return _MERGE[kind](first, second)
+
+
+def is_contradictory(demand: Demand) -> bool:
+    """Whether a demand plainly has no value; False when that is not plain to see."""
+    match demand:
+        case BooleanDemand():
+            return not demand.values
+        case NumberDemand():
+            if demand.values is not None:
+                return not demand.values
+            if demand.lower is None or demand.upper is None:
+                return False
+            return demand.lower > demand.upper or (
+                demand.lower == demand.upper and (demand.lower_open or demand.upper_open)
+            )
+        case StringDemand():
+            if demand.values is not None:
+                return not demand.values
+            return demand.maximum is not None and demand.minimum > demand.maximum
+        case ArrayDemand():
+            if demand.maximum is not None and demand.minimum > demand.maximum:
+                return True
+            return any(is_plainly_empty(demand.item(position)) for position in range(_positions(demand)))
+        case ObjectDemand():
+            if demand.at_most and _is_overfull(demand):
+                return True
+            return any(is_plainly_empty(demand.value(name)) for name in demand.required)
+        case _:
+            return False
+
+
+def _positions(demand: ArrayDemand) -> int:
+    """How many items to look at: those there must be, one of the later ones standing for all."""
+    return min(demand.minimum, len(demand.prefix) + 1)
+
+
+def _is_overfull(demand: ObjectDemand) -> bool:
+    most = min(count.limit for count in demand.at_most)
+    least = max((count.limit for count in demand.at_least), default=0)
+    return most < max(least, len(set(demand.required)), bool(demand.witnesses))
+
+
+def conjunction(parts: Sequence[Alternatives], place: Place) -> Alternatives:
+    """The values that all describe: the product of the alternatives, type by type.
+
+    Raises CompileBudgetExceeded, at `place`, when the product is out of all proportion.
+    """
+    result: Alternatives = ANY_VALUE
+    for part in parts:
+        result = _both(result, part, place)
+    return result
+
+
+def _both(first: Alternatives, second: Alternatives, place: Place) -> Alternatives:
+    if first is ANY_VALUE or second is ANY_VALUE:
+        return second if first is ANY_VALUE else first
+    result: dict[Kind, tuple[Demand, ...]] = {}
+    for kind, demands in first.items():
+        others = second.get(kind)
+        if others is None:
+            continue
+        any_demand = ANY_DEMAND[kind]
+        if others[0] is any_demand:
+            result[kind] = demands
+        elif demands[0] is any_demand:
+            result[kind] = others
+        elif len(demands) * len(others) > MAXIMUM_ALTERNATIVES:
+            raise CompileBudgetExceeded(
+                f"combining alternatives gives {len(demands)} x {len(others)} of them for one type "
+                f"(at most {MAXIMUM_ALTERNATIVES})",
+                pointer=pointer_at(place),
+            )
+        else:
+            product = _product(_MERGE[kind], demands, others, place)
+            if len(product) > 1:
+                product = [demand for demand in product if not is_contradictory(demand)]
+            if product:
+                result[kind] = tuple(product)
+    return result
+
+
+def _product(
+    merge: Callable[[Any, Any], Demand], demands: Iterable[Demand], others: Iterable[Demand], place: Place
+) -> list[Demand]:
+    try:
+        return [merge(demand, other) for demand in demands for other in others]
+    except CompileBudgetExceeded as error:
+        raise CompileBudgetExceeded(error.message, pointer=error.pointer or pointer_at(place)) from None
+
+
+def disjunction(branches: Sequence[Alternatives]) -> Alternatives:
+    """The values that at least one describes. An unconditional demand makes the others on its type superfluous."""
+    if len(branches) == 1:
+        return branches[0]
+    result: dict[Kind, list[Demand]] = {}
+    for branch in branches:
+        for kind, demands in branch.items():
+            present = result.setdefault(kind, [])
+            if demands[0] is ANY_DEMAND[kind]:
+                present[:] = demands
+            elif not present or present[0] is not ANY_DEMAND[kind]:
+                present += demands
+    return {kind: tuple(demands) for kind, demands in result.items()}
+
+
+def joint_alternatives(node: Node) -> Alternatives:
+    """The values that meet every obligation of a node."""
+    if len(node) == 1:
+        for obligation in node:
+            return obligation.alternatives()
+    if not node:
+        return ANY_VALUE
+    obligations = sorted(node, key=rank_of)
+    return conjunction([obligation.alternatives() for obligation in obligations], obligations[0].place)
+
+
+def joint_denials(node: Node) -> Alternatives:
+    """The values that fail at least one obligation of a node."""
+    return disjunction([obligation.denials() for obligation in sorted(node, key=rank_of)]) if node else {}
+
+
+def joint_evaluations(node: Node) -> Alternatives:
+    """The values of a node, told apart by what its obligations have evaluated of them."""
+    obligations = sorted(node, key=rank_of)
+    evaluations = conjunction(
+        [obligation.evaluations() for obligation in obligations], obligations[0].place if node else "#"
+    )
+    return {
+        kind: tuple([_UNSEEN.get(kind, demand) if demand is ANY_DEMAND[kind] else demand for demand in demands])
+        for kind, demands in evaluations.items()
+    }
+
+
+# Any value of which nothing was evaluated: unlike `ANY_DEMAND`, it makes no other alternative superfluous.
+_UNSEEN: Mapping[Kind, Demand] = {
+    Kind.ARRAY: ArrayDemand(seen=SeenItems()),
+    Kind.OBJECT: ObjectDemand(seen=SeenNames()),
+}
