@@ -14,9 +14,17 @@ from tokamask.errors import (
     UnsatisfiableSchema,
     UnsupportedFeature,
 )
+from tokamask.grammar.json_schema import object_outlines
 from tokamask.grammar.json_schema.reading import explain_json_schema, read_json_schema
 from tokamask.grammar.json_schema.reports import KeywordStatus
 from tokamask.grammar.json_schema.shapes import ArrayShape, ObjectShape, ScalarShape, StringShape
+
+
+@pytest.fixture(autouse=True)
+def _names_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is refused only because the engine does not remember undeclared names is read here."""
+    monkeypatch.setattr(object_outlines, "_repetitions", lambda *_: ())
+
 
 ENDLESS = {"type": "object", "required": ["x"], "properties": {"x": {"$ref": "#/$defs/x"}}}
 CONTRADICTORY = {"allOf": [{"type": "null"}, {"type": "string"}]}

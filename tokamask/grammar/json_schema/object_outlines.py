@@ -36,6 +36,8 @@ FEW_NAMES = 64
 # Ways of placing the witnesses of one object.
 MAXIMUM_PLACEMENTS = 2_000
 MAXIMUM_WITNESSES = 6
+# Keywords that fail when some property of a name they do not list fails.
+_OF_SOME_NAME = ("additionalProperties", "patternProperties", "propertyNames", "unevaluatedProperties")
 
 
 class ObjectForm(NamedTuple):
@@ -325,7 +327,7 @@ def _repetitions(demand: ObjectDemand, least: int, witnesses: tuple[tuple[int, N
     reason = "a name that is not declared may come twice, and names are not remembered yet"
     if witnesses:
         pointer = pointer_of(witnesses[0][1])
-        keyword = pointer.rsplit("/", 1)[-1]
+        keyword = next((segment for segment in reversed(pointer.split("/")) if segment in _OF_SOME_NAME), "not")
         return (Refusal(pointer, keyword, f"some property of an unknown name must fail it; {reason}"),)
     if least > 1:
         pointer = max(demand.at_least, key=lambda count: count.limit).pointer
