@@ -187,6 +187,26 @@ FINITE: tuple[FiniteCase, ...] = (
                 "minItems": 1, "maxItems": 2},
                [list(outer) for n in range(3) for outer in itertools.product(
                    [list(inner) for m in range(3) for inner in itertools.product([3, [3]], repeat=m)], repeat=n)]),
+    *(
+        _of_schema({"type": "object", "properties": {"a": {"const": 1}, "b": {"enum": [1, ""]}, "c": {"const": 2}},
+                    "additionalProperties": False, "minProperties": 1, "maxProperties": 2},
+                   _objects(a=[1, 2], b=[1, ""], c=[2]), order=order)
+        for order in ("schema", "any")
+    ),
+    _of_schema({"type": "object", "patternProperties": {"^[ab]{1,2}$": {"enum": [1, 12]}, "^b[ab]?$": {"const": 12}},
+                "additionalProperties": False, "maxProperties": 1},
+               [{}, *({name: value} for name in ["a", "b", "ab", "ba", "aa", "bb", "c", ""] for value in (1, 12))]),
+    _of_schema({"type": "object", "properties": {"t": {"enum": [1, 2]}, "x": {"const": ""}, "y": {"const": 0}},
+                "additionalProperties": False, "if": {"properties": {"t": {"const": 1}}, "required": ["t"]},
+                "then": {"required": ["x"]}, "else": {"not": {"required": ["x"]}}},
+               _objects(t=[1, 2], x=[""], y=[0])),
+    _of_schema({"type": "array", "items": {"enum": [1, 12]}, "contains": {"const": 1}, "maxContains": 1, "maxItems": 3},
+               [list(items) for n in range(5) for items in itertools.product([1, 12], repeat=n)]),
+    _of_schema({"type": "array", "items": {"enum": [1, "a", None]}, "uniqueItems": True, "minItems": 1},
+               [list(items) for n in range(5) for items in itertools.product([1, "a", None], repeat=n)]),
+    _of_schema({"oneOf": [{"enum": [1, 2, "ab", [3]]}, {"enum": [2, "ab", None, "a"]}, {"enum": [[3], "a", "", 2]}]},
+               [1, 2, "ab", [3], None, "a", ""]),
+    _of_schema({"type": "string", "pattern": "^[ab]{0,2}$", "not": {"enum": ["a", "ba"]}}, _AB_TEXTS),
     _of_schema({"anyOf": [{"type": "object", "properties": {"a": {"const": i}, "b": {"const": i}},
                            "required": ["a", "b"][: i], "additionalProperties": False} for i in (1, 2)]},
                _objects(a=[1, 2], b=[1, 2])),
