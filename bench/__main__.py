@@ -8,10 +8,12 @@ import sys
 
 from bench import jsonschemabench
 from bench.errors import CannotMeasure
+from bench.growth import command as growth
 from bench.maskbench import command as maskbench
+from bench.start import command as start
 from tokamask.errors import TokamaskError
 
-MEASUREMENTS = {"maskbench": maskbench, "jsonschemabench": jsonschemabench}
+MEASUREMENTS = {"maskbench": maskbench, "growth": growth, "start": start, "jsonschemabench": jsonschemabench}
 
 # Read by the libraries when they are loaded, in the processes of the engines too: every engine works on one thread.
 ONE_THREAD = {
@@ -43,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on where it stopped", file=sys.stderr)
+        print("\ninterrupted; maskbench goes on where it stopped when it is called again", file=sys.stderr)
         return 130
     return 0
 

@@ -85,7 +85,8 @@ def run(arguments: argparse.Namespace) -> None:
         CannotMeasure: the data is not there, or the split has too few schemas.
         ModelError: the model cannot be loaded.
     """
-    chosen, shots = choose(read_files(arguments.data), arguments.split, arguments.n, arguments.shots, arguments.seed)
+    texts = read_files(arguments.data).texts
+    chosen, shots = choose(texts, arguments.split, arguments.n, arguments.shots, arguments.seed)
     from tqdm import tqdm
 
     from tokamask.masking.compiler import GrammarCompiler

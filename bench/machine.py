@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import resource
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import tokamask
 
-__all__ = ["load_average", "machine", "package_version"]
+__all__ = ["limit_memory", "load_average", "machine", "package_version", "peak_memory"]
 
 
 def machine() -> str:
@@ -25,6 +27,28 @@ def machine() -> str:
 def load_average() -> float | None:
     """Processes that wanted to run over the last minute, ours among them; None where the system does not tell."""
     return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
+
+
+def peak_memory() -> int:
+    """The most memory that this process has held, in KiB."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1])
+    # On Linux this would also count what the process that started us held at that moment.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // 1024 if sys.platform == "darwin" else peak
+
+
+def limit_memory(gib: float) -> None:
+    """Let this process allocate no more than `gib` GiB; what goes beyond fails in it (Linux; elsewhere no limit).
+
+    Counted is what is private and can be written: neither files that are mapped nor addresses that are only reserved.
+    """
+    limit = int(gib * 2**30)
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 
 
 def package_version(package: str) -> str:

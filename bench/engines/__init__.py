@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from bench.engines import llguidance, tokamask
+from bench.engines import glrmask, llguidance, maskforge, outlines_core, tokamask, xgrammar
 from bench.engines.engine import EngineMaker
 from bench.errors import CannotMeasure
 
 __all__ = ["ENGINES", "checked_engines", "installed_engines"]
 
-ENGINES: dict[str, EngineMaker] = {**tokamask.ENGINES, **llguidance.ENGINES}
+ENGINES: dict[str, EngineMaker] = {
+    **tokamask.ENGINES,
+    **llguidance.ENGINES,
+    **glrmask.ENGINES,
+    **maskforge.ENGINES,
+    **xgrammar.ENGINES,
+    **outlines_core.ENGINES,
+}
 
 
 def installed_engines() -> list[str]:

@@ -54,10 +54,13 @@ class Engine(ABC):
     Attributes:
         row: the mask, int32 words of shape (ceil(V / 32),); token i is bit `i & 31` of word `i >> 5`, 1 = allowed.
         is_cold: whether it must `forget` before every schema.
+        toys: how many of the warm-up's toys it follows before it is measured; None: all. For an engine that would take
+            minutes for them, and compiles nothing of itself while it runs.
     """
 
     row: npt.NDArray[np.int32]
     is_cold: bool = False
+    toys: int | None = None
 
     @abstractmethod
     def compile(self, schema: str) -> Start:

@@ -1,4 +1,4 @@
-"""llguidance through its LLMatcher, with its default options; its tokenizers run in Rust, without calls into Python."""
+"""llguidance through its LLMatcher, with its default options."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.engines.engine import Engine, EngineMaker, RefusedSchema, Session, Start
+from bench.llguidance_tokenizer import llguidance_tokenizer
 from bench.vocabularies import NamedVocabulary
 
 __all__ = ["ENGINES"]
@@ -22,7 +23,7 @@ class LLGuidance(Engine):
         from llguidance import LLMatcher
 
         self._matcher_class: Any = LLMatcher
-        self._tokenizer = _tokenizer(vocabulary)
+        self._tokenizer = llguidance_tokenizer(vocabulary)
         self.row = np.zeros((vocabulary.vocabulary.size + 31) // 32, dtype=np.int32)
 
     def compile(self, schema: str) -> Start:
@@ -37,24 +38,6 @@ class LLGuidance(Engine):
             return Session(fill, matcher.consume_token, matcher.is_accepting)
 
         return start
-
-
-def _tokenizer(vocabulary: NamedVocabulary) -> Any:
-    from llguidance import LLTokenizer
-
-    size, (end,) = vocabulary.vocabulary.size, vocabulary.vocabulary.stop_token_ids
-    if vocabulary.name != "tekken":
-        return LLTokenizer(vocabulary.tokenizer.to_str(), n_vocab=size, eos_token=end)
-    # tekken is tiktoken's algorithm, with ids that begin after those of the special tokens.
-    encoding, first = vocabulary.tokenizer._model, vocabulary.tokenizer.num_special_tokens
-    return LLTokenizer.from_tiktoken(  # type: ignore[attr-defined]
-        encoder={data: rank + first for data, rank in encoding._mergeable_ranks.items()},
-        special_tokens={f"<special {token}>": token for token in range(first)},
-        pattern=encoding._pat_str,
-        eos_token=end,
-        n_vocab=size,
-        slices=None,
-    )
 
 
 def _kind(error: str) -> str:

@@ -6,16 +6,22 @@ import gc
 import multiprocessing
 import signal
 import traceback
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 from bench.engines import ENGINES
+from bench.engines.engine import Engine
 from bench.errors import CannotMeasure
+from bench.machine import limit_memory
+from bench.maskbench import stopwatch
 from bench.maskbench.records import Record, Status, Trial
-from bench.maskbench.stopwatch import measure
 from bench.maskbench.warmup import warm_up
 from bench.vocabularies import load_vocabulary
 
-__all__ = ["EngineProcess"]
+__all__ = ["EngineProcess", "Measure"]
+
+Measure = Callable[[Engine, str, int, Trial], Record]
+"""What is done with a trial, like `stopwatch.measure`; a function of a module, since its name travels."""
 
 READY = "ready"
 
@@ -30,12 +36,18 @@ class EngineProcess:
         engine: its name.
         vocabulary: the vocabulary's name.
         limit: seconds for one file, compiling and all instances; beyond it the process is ended.
+        memory: GiB that it may allocate; an engine that wants more crashes.
+        measure: what it does with a file.
     """
 
-    def __init__(self, engine: str, vocabulary: str, limit: float) -> None:
+    def __init__(
+        self, engine: str, vocabulary: str, limit: float, memory: float, measure: Measure = stopwatch.measure
+    ) -> None:
         self.engine = engine
         self._vocabulary = vocabulary
         self._limit = limit
+        self._memory = memory
+        self._measure = measure
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
 
@@ -81,7 +93,8 @@ class EngineProcess:
             return self._pipe
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(theirs, self.engine, self._vocabulary), daemon=True)
+        given = (theirs, self.engine, self._vocabulary, self._memory, self._measure)
+        self._process = context.Process(target=_work, args=given, daemon=True)
         self._process.start()
         theirs.close()
         try:
@@ -94,9 +107,10 @@ class EngineProcess:
         return self._pipe
 
 
-def _work(pipe: Connection, name: str, vocabulary_name: str) -> None:
+def _work(pipe: Connection, name: str, vocabulary_name: str, memory: float, measure: Measure) -> None:
     """In the engine's process: answer trials with records until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    limit_memory(memory)
     try:
         vocabulary = load_vocabulary(vocabulary_name)
         engine = ENGINES[name].make(vocabulary)

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from bench.distribution import Distribution
 from bench.engines import ENGINES
 from bench.markdown import distribution_table, number, table
+from bench.maskbench.headline import headline
 from bench.maskbench.records import Outcome, Record, Status
 from bench.maskbench.results import Results
+from bench.maskbench.times import (
+    Times,
+    all_masks,
+    collected,
+    document,
+    first_mask,
+    masks_and_commits,
+    masks_of_the_first,
+)
 
-__all__ = ["report", "wrong_answers"]
-
-Times = Callable[[Record], Iterable[int]]
+__all__ = ["on_common_files", "report", "wrong_answers"]
 
 MS, US = 1e-6, 1e-3
 """From the nanoseconds of the records."""
@@ -25,29 +33,30 @@ KINDS_SHOWN = 12
 def report(results: Results, engines: Sequence[str], files: Sequence[str], of: int, command: str) -> str:
     """Everything that was measured about some engines on some files; `of`: how many files there are."""
     records = {engine: results.of(engine, files) for engine in engines}
-    shared = _compiled_by_all(records.values())
-    on_shared = {engine: [one for one in mine if one.file in shared] for engine, mine in records.items()}
+    on_shared = on_common_files(records)
+    shared = len(next(iter(on_shared.values())))
     limit_ns = int(results.runs[-1].limit * 1e9)
 
     def times(title: str, about: str, unit: float, of_record: Times, timeouts: bool = False) -> str:
         parts = [f"## {title}", about]
         groups = (
             ("Files that the engine compiled", records),
-            (f"The {len(shared)} files that all compiled", on_shared),
+            (f"The {shared:,} files that all compiled", on_shared),
         )
         # With one engine the second table would repeat the first.
         for caption, chosen in groups[: len(engines)]:
             rows = []
             for engine, mine in chosen.items():
-                found = [time for one in mine if one.status.is_compiled for time in of_record(one)]
+                found = collected(of_record, mine)
                 if timeouts:
-                    found += [limit_ns for one in mine if one.status is Status.TIMEOUT]
-                rows.append((engine, Distribution.of(np.array(found, dtype=np.float64))))
+                    found = np.append(found, [limit_ns for one in mine if one.status is Status.TIMEOUT])
+                rows.append((engine, Distribution.of(found)))
             parts += [f"{caption}:", distribution_table(rows, unit)]
         return "\n\n".join(parts)
 
     sections = [
         _heading(results, engines, len(files), of, command),
+        "\n".join(f"- {line}" for line in headline(records)),
         _coverage(records),
         _refusals(records),
         times(
@@ -55,26 +64,26 @@ def report(results: Results, engines: Sequence[str], files: Sequence[str], of: i
             "Compile, and every mask and commit of the first valid instance of a file, if it was accepted; it is the "
             "first text to meet the schema.",
             MS,
-            _document,
+            document,
         ),
         times(
             "Time to first mask, ms",
             "Compile, start a session, fill its first mask. A time-out counts as the limit.",
             MS,
-            lambda one: [one.compile_ns + one.first_mask_ns],
+            first_mask,
             timeouts=True,
         ),
         times(
             "One mask, us: the first document of each schema",
             "The masks of the first valid instance of a file, each met for the first time.",
             US,
-            lambda one: one.first_document.mask_ns if one.first_document else (),
+            masks_of_the_first,
         ),
         times(
             "One mask, us: all valid instances",
             "The masks of all accepted valid instances; later ones meet some masks again.",
             US,
-            lambda one: (time for text in one.followed if text.valid and text.is_right for time in text.mask_ns),
+            all_masks,
         ),
         times(
             "One mask, us: already seen",
@@ -86,7 +95,7 @@ def report(results: Results, engines: Sequence[str], files: Sequence[str], of: i
             "Mask and commit, us: all instances",
             "As MaskBench times it: valid and invalid instances, up to where they are refused.",
             US,
-            _masks_and_commits,
+            masks_and_commits,
         ),
         _memory(records),
     ]
@@ -109,21 +118,11 @@ def wrong_answers(results: Results, engines: Sequence[str], files: Sequence[str]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _compiled_by_all(records: Iterable[Sequence[Record]]) -> set[str]:
-    compiled = [{one.file for one in mine if one.status.is_compiled} for mine in records]
-    return set.intersection(*compiled)
-
-
-def _document(record: Record) -> Iterable[int]:
-    first = record.first_document
-    if first is not None:
-        yield record.compile_ns + sum(first.mask_ns) + sum(first.commit_ns)
-
-
-def _masks_and_commits(record: Record) -> Iterable[int]:
-    for text in record.followed:
-        refused_masks = len(text.mask_ns) - len(text.commit_ns)
-        yield from (m + c for m, c in zip(text.mask_ns, (*text.commit_ns, *[0] * refused_masks), strict=True))
+def on_common_files(records: Mapping[str, Sequence[Record]]) -> dict[str, list[Record]]:
+    """The records of the files that every engine compiled."""
+    compiled = [{one.file for one in mine if one.status.is_compiled} for mine in records.values()]
+    common = set.intersection(*compiled)
+    return {engine: [one for one in mine if one.file in common] for engine, mine in records.items()}
 
 
 def _heading(results: Results, engines: Sequence[str], count: int, of: int, command: str) -> str:
@@ -132,7 +131,8 @@ def _heading(results: Results, engines: Sequence[str], count: int, of: int, comm
         f"# MaskBench: {count:,} of {of:,} files, {last.vocabulary}",
         f"`{command}`",
         f"{last.machine}. Each engine in its own process, on one thread; the engines take turns file by file, in an "
-        f"order shuffled anew for each file. At most {last.limit:g} s for one file.",
+        f"order shuffled anew for each file. At most {last.limit:g} s for one file and {last.memory:g} GiB for one "
+        "engine.",
     ]
     version = {engine: run.versions[engine] for run in results.runs for engine in run.versions}
     lines.append("\n".join(f"- {name}: {version[name]}; {ENGINES[name].about}" for name in engines))

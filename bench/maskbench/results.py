@@ -19,14 +19,18 @@ class Run:
     """The circumstances of one call of the command; a file of results has one or more.
 
     Attributes:
+        data: which files there are to measure.
         limit: seconds for one file.
+        memory: GiB for one engine.
         versions: of the engines measured, by name.
         load: of the machine when the run began.
     """
 
+    data: str
     vocabulary: str
     seed: int
     limit: float
+    memory: float
     machine: str
     versions: dict[str, str]
     began: str
@@ -34,7 +38,7 @@ class Run:
 
     def difference(self, other: Run) -> str | None:
         """What keeps the results of two runs from being shown together; None where nothing does."""
-        for name in ("vocabulary", "seed", "limit", "machine"):
+        for name in ("data", "vocabulary", "seed", "limit", "memory", "machine"):
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine != theirs:
                 return f"their {name} is {mine}, and now it is {theirs}"

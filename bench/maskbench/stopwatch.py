@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import resource
 import traceback
+from dataclasses import replace
 from time import perf_counter_ns
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.engines.engine import Engine, RefusedSchema, Session
+from bench.machine import peak_memory
 from bench.maskbench.records import Followed, Instance, Outcome, Record, Status, Trial
 
 __all__ = ["measure"]
@@ -26,10 +27,11 @@ def measure(engine: Engine, name: str, stop_token: int, trial: Trial) -> Record:
     try:
         return _measure(engine, name, stop_token, trial)
     except RefusedSchema as refusal:
-        return Record(name, trial.file, Status.REFUSED, refusal.kind, str(refusal)[:LONGEST_REASON], peak_kib=_peak())
+        reason = str(refusal)[:LONGEST_REASON]
+        return Record(name, trial.file, Status.REFUSED, refusal.kind, reason, peak_kib=peak_memory())
     except Exception as error:
         reason = "".join(traceback.format_exception(error))[-LONGEST_REASON:]
-        return Record(name, trial.file, Status.CRASH, type(error).__name__, reason, peak_kib=_peak())
+        return Record(name, trial.file, Status.CRASH, type(error).__name__, reason, peak_kib=peak_memory())
 
 
 def _measure(engine: Engine, name: str, stop_token: int, trial: Trial) -> Record:
@@ -48,11 +50,11 @@ def _measure(engine: Engine, name: str, stop_token: int, trial: Trial) -> Record
             followed.append(_follow(session, engine.row, stop_token, instance, [first_mask_ns]))
         else:
             followed.append(_follow(start(), engine.row, stop_token, instance, []))
-    record = Record(name, trial.file, None, "", "", compile_ns, first_mask_ns, tuple(followed), (), _peak())
-    if record.first_document is None:
-        return record
-    again = _follow(start(), engine.row, stop_token, instances[0], [])
-    return Record(name, trial.file, None, "", "", compile_ns, first_mask_ns, tuple(followed), again.mask_ns, _peak())
+    record = Record(name, trial.file, None, "", "", compile_ns, first_mask_ns, tuple(followed))
+    if record.first_document is not None:
+        again = _follow(start(), engine.row, stop_token, instances[0], [])
+        record = replace(record, seen_mask_ns=again.mask_ns)
+    return replace(record, peak_kib=peak_memory())
 
 
 def _follow(
@@ -88,8 +90,3 @@ def _follow(
 
 def _is_allowed(row: npt.NDArray[np.int32], token: int) -> bool:
     return bool(int(row[token >> 5]) >> (token & 31) & 1)
-
-
-def _peak() -> int:
-    """The most memory this process has held, in KiB (as Linux counts; macOS counts in bytes)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -98,7 +98,7 @@ TOYS: tuple[tuple[dict[str, Any], tuple[Any, ...]], ...] = (
 def warm_up(engine: Engine, vocabulary: NamedVocabulary) -> None:
     """Measure the toys; nobody looks at the figures, and an engine may refuse some."""
     (stop_token, *_) = vocabulary.vocabulary.stop_token_ids
-    for schema, values in TOYS:
+    for schema, values in TOYS[: engine.toys]:
         texts = [json.dumps(value, ensure_ascii=False).encode() for value in values]
         instances = [Instance(at, True, tuple(vocabulary.vocabulary.encode(text))) for at, text in enumerate(texts)]
         measure(engine, "", stop_token, Trial("", json.dumps(schema), tuple(instances)))

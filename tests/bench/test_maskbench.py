@@ -73,7 +73,7 @@ def test_every_call_is_timed_once() -> None:
 
 
 def test_results_survive_an_interruption(tmp_path: Path) -> None:
-    run = Run("tekken", 1, 20.0, "a machine", {"digits": "1"}, "today", 0.5)
+    run = Run("a sample", "tekken", 1, 20.0, 8.0, "a machine", {"digits": "1"}, "today", 0.5)
     path = tmp_path / "results.jsonl"
     record = measure(Digits(), "digits", STOP, Trial("file", "true", (Instance(0, True, (3,)),)))
     Results(path, run).add(record)
@@ -84,7 +84,7 @@ def test_results_survive_an_interruption(tmp_path: Path) -> None:
     again = Results(path, run)
     assert again.of("digits", ["second"])
     assert again.of("digits", ["file", "other"]) == [record]
-    other = Run("tekken", 2, 20.0, "a machine", {}, "today", 0.5)
+    other = Run("a sample", "tekken", 2, 20.0, 8.0, "a machine", {}, "today", 0.5)
     with pytest.raises(Exception, match="their seed is 1"):
         Results(path, other)
 

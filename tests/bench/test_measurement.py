@@ -111,7 +111,7 @@ def test_missing_data_is_a_sentence(tmp_path: Path) -> None:
 
 @pytest.fixture
 def process() -> Iterator[EngineProcess]:
-    process = EngineProcess("llguidance", "tekken", limit=60.0)
+    process = EngineProcess("llguidance", "tekken", limit=60.0, memory=8.0)
     yield process
     process.stop()
 

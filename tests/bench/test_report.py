@@ -10,6 +10,7 @@ from bench.distribution import PERCENTILES, Distribution
 from bench.engines import checked_engines
 from bench.errors import CannotMeasure
 from bench.markdown import distribution_table, number
+from bench.maskbench.headline import headline
 from bench.maskbench.out_of_order import with_order_explained
 from bench.maskbench.records import Followed, Instance, Outcome, Record, Status, Trial
 from bench.maskbench.report import report
@@ -46,7 +47,9 @@ def valid_text(mask_ns: int, commit_ns: int) -> Followed:
 
 def test_what_the_tables_add_up(tmp_path: Path) -> None:
     versions = {"tokamask": "1", "llguidance": "2"}
-    results = Results(tmp_path / "results.jsonl", Run("v", 1, 20.0, "a machine", versions, "today", 0.5))
+    results = Results(
+        tmp_path / "results.jsonl", Run("a sample", "v", 1, 20.0, 8.0, "a machine", versions, "today", 0.5)
+    )
     ms = 1_000_000
     refused_text = Followed(1, False, Outcome.REFUSED, 0, (7 * ms,), ())
     texts = (valid_text(2 * ms, 1 * ms), refused_text)
@@ -74,6 +77,31 @@ def test_what_the_tables_add_up(tmp_path: Path) -> None:
     assert means("One mask, us: already seen")[0][0] == ("1", "3,000")
     # 3, 3, and a mask of 7 that refused the token.
     assert means("Mask and commit, us: all instances")[0][0] == ("3", "4,333")
+
+
+def first_document(engine: str, file: str, nanoseconds: int) -> Record:
+    text = Followed(0, True, Outcome.ACCEPTED, 1, (nanoseconds - 3,), (2,))
+    return Record(engine, file, compile_ns=1, first_mask_ns=nanoseconds - 3, followed=(text,))
+
+
+def test_the_headline_is_against_the_hardest_peer() -> None:
+    times = {
+        "tokamask": {"a": 100, "b": 200, "c": 900},
+        "tokamask-shared": {"d": 10},
+        "llguidance": {"a": 400, "b": 100, "c": 1000},
+        "glrmask": {"a": 100, "b": 400},
+    }
+    records = {
+        engine: [first_document(engine, file, time) for file, time in mine.items()] for engine, mine in times.items()
+    }
+    records["glrmask"].append(Record("glrmask", "c", Status.REFUSED, "not", "not"))
+    # llguidance: medians 200 / 400, means 400 / 500, p99 886 / 988; glrmask, on a and b alone: 150 / 250, 150 / 250,
+    # 199 / 397.
+    assert headline(records) == [
+        "Constraint time per document, tokamask divided by the best peer: p50 0.600 (glrmask, 2 documents), "
+        "mean 0.800 (llguidance, 3 documents), p99 0.897 (llguidance, 3 documents)."
+    ]
+    assert headline({"tokamask": records["tokamask"]}) == []
 
 
 @pytest.mark.parametrize(

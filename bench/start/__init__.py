@@ -1,0 +1,1 @@
+"""From a fresh process to a first mask, and where the time goes."""
