@@ -209,12 +209,18 @@ def test_explain_lists_every_keyword(capsys: pytest.CaptureFixture[str], schema_
 
 
 def test_explain_says_why_a_keyword_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    refused = '{"type": "object", "properties": {"a": {"type": "string", "pattern": "(a)\\\\1"}}}'
+    refused = '{"type": "object", "properties": {"a": {"type": "string", "pattern": "(a+)\\\\1"}}}'
     code, out, _ = run(capsys, "explain", refused)
     assert code == 1
     (line,) = [line for line in out.splitlines() if line.startswith("refused")]
     assert "#/properties/a/pattern" in line
     assert re.search(r"\(.+\)$", line)
+
+
+def test_explain_reads_the_draft_that_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    schema = '{"type": "string", "nullable": true}'
+    assert "annotation  #/nullable  (a keyword of OpenAPI 3.0 alone" in run(capsys, "explain", schema)[1]
+    assert "enforced    #/nullable\n" in run(capsys, "explain", "--draft", "openapi-3.0", schema)[1]
 
 
 def test_explain_reads_python_types(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 import pytest
 
 from tests.grammar.json_schema.archives import archived
-from tokamask.grammar.formats import format_is_known, format_language, format_limitation
+from tokamask.grammar.formats import format_is_known, format_language, format_limitation, format_refusal
 from tokamask.grammar.language import Language, shortest
 
 FORMATS = [
@@ -178,6 +178,7 @@ def test_other_names_are_annotations(name: str) -> None:
 def test_what_is_not_regular_is_known_but_not_built(name: str) -> None:
     assert format_language(name) is None
     assert format_is_known(name)
+    assert "formats='annotate'" in format_refusal(name)
 
 
 def test_the_limitations_are_of_formats_that_are_enforced() -> None:

@@ -49,6 +49,8 @@ PYTHON_PATTERNS = [
     "(?=.*a)(?=.*b)(?!.*é).*", "(?:(?!ab).)*", "(?:(?=a.?b)..)*", "a(?=b|$)", "(?!^a)[ab]", r"a(?!\bb)b",
     "a(?=(?!b).)", "(?=a(?=b))..", "(?!(?!a))a", "(?<=a)b", "(?<!a)b", "(?<=ab)a|b", "(?<!ab)a", "(?<=^a)b",
     "a(?<!ba)b", "(?:a(?<=ba))+", "(?<=a(?<=a)b)a", "(?:a|b(?=a))*", "(?=(?:ab)*$)[ab]*",
+    r"(a|b)\1", r"(a|b|)é\1", r"((a|b)a)\2\1", r"(?P<n>a|b)(?:(a|)\2(?P=n))*", r"(?:([ab])\1)*", r"(a|é)(?=.*\1)",
+    r"([ab]{1,2})(?!\1).", r"(?<=(a)b)a(b)\2", r"([ab])(b)\1\2", r"(a)\1*$",
 ]  # fmt: skip
 
 
@@ -113,6 +115,29 @@ def test_generated_patterns_match_what_re_matches(pattern: str, search: bool) ->
             assert "(?<" in pattern
 
 
+PIECES = ["a", "b", "(a|b)", "([ab]?)", "(a|ab)", r"\1", r"\2", r"\3", r"(?:\1|b)*", r"(?!\2)", r"(?:(b|é)\1)?",
+          "((a)b?)"]  # fmt: skip
+
+
+def test_back_references_match_what_re_matches() -> None:
+    """Sequences of pieces, nested or not; what is refused is refused by all."""
+    generator = random.Random(5)
+    compared = 0
+    for _ in range(600):
+        pattern = "".join(generator.choices(PIECES, k=generator.randrange(2, 6)))
+        if generator.random() < 0.3:
+            pattern = f"(?:{pattern})*b" if generator.random() < 0.5 else f"(?={pattern})."
+        try:
+            compiled = re.compile(pattern)
+            language = pattern_language(pattern, "python", search=False)
+        except (re.error, UnsupportedFeature):
+            continue
+        compared += "\\" in pattern
+        for text in TEXTS:
+            assert language.matches(text.encode()) == bool(compiled.fullmatch(text)), (pattern, text)
+    assert compared > 100
+
+
 # Each with texts that match somewhere and texts that do not.
 ECMA_PATTERNS = [
     (r"^\d$", ["0", "9"], ["٣", "a", ""]),
@@ -158,6 +183,9 @@ ECMA_PATTERNS = [
     ("(?<!a{2,3})b$", ["ab", "b"], ["aab"]),
     ("^(?s:.)(?m:$)", ["\n", "a", "a\nb"], ["ab", ""]),
     ("(?m-s:^b.)", ["a\nbc"], ["ab", "a\nb\n"]),
+    (r"^(?<quote>['\"]?)[a-z]+\k<quote>$", ["a", "'a'", '"a"'], ["'a", "'a\"", "a'"]),
+    (r"^\d{4}([-/.])\d\d\1\d\d$", ["2024-01-31", "2024/01/31"], ["2024-01/31", "20240131"]),
+    ("(a)(b)(c)(d)(e)(f)(g)(h)(i)(j)\\10", ["abcdefghijj"], ["abcdefghija0"]),
 ]  # fmt: skip
 
 
@@ -196,6 +224,7 @@ def test_ecma_patterns(pattern: str, matching: list[str], others: list[str]) -> 
         ("ecma", r"\Aa\Z", 1, "no meaning in ECMA-262"),
         ("ecma", r"\p{Nope=x}", 1, "no property"),
         ("ecma", r"\pL", 1, "in braces"),
+        ("ecma", r"(a)\k1", 4, "angle brackets"),
         ("ecma", r"\c1", 1, "needs a letter"),
         ("ecma", r"\u{110000}", 1, "code point"),
         ("ecma", r"\u12", 5, "needs 4"),
@@ -217,7 +246,15 @@ def test_malformed_patterns_show_the_place(
     ("dialect", "pattern", "message"),
     [
         ("python", r"(a+)\1", "a back-reference"),
-        ("python", "(?P<n>a)(?P=n)", "a back-reference"),
+        ("python", r"(a)?\1", "a group that may be unset"),
+        ("python", r"(a|b)*\1", "match again"),
+        ("python", r"(?:(a)|b)\1", "may be unset"),
+        ("python", r"(.)\1", "more than 200 texts"),
+        ("python", r"(\bé)\1", "a back-reference"),
+        ("python", r"(?=(a|ab)).\1", "a back-reference"),
+        ("python", r"(a\1)", "one group that ends before it"),
+        ("python", "(?P=n)", "one group that ends before it"),
+        ("python", r"(?i)(a)\1", "ignores case"),
         ("python", "(?>a+)b", "an atomic group"),
         ("python", "a++b", "a possessive quantifier"),
         ("python", "(a)?(?(1)b|c)", "a conditional"),
@@ -225,7 +262,9 @@ def test_malformed_patterns_show_the_place(
         ("python", r"(?<=a\b) b", "condition on what follows"),
         ("python", "(?<=(?=ab)a)b", "lookahead of several characters inside a lookbehind"),
         ("ecma", r"(a+)\1", "a back-reference"),
-        ("ecma", r"(?<n>a)\k<n>", "a back-reference"),
+        ("ecma", r"\k<n>(?<n>a)", "a back-reference"),
+        ("ecma", r"(?<n>a)|(?<n>b)\k<n>", "a back-reference"),
+        ("ecma", r"(?<=(a|b)\1)", "a back-reference"),
         ("ecma", r"\p{Script=Greek}", "the property Script=Greek"),
         ("ecma", r"\p{Emoji}", "the property Emoji"),
         ("ecma", "(?i:a)", r"\(\?i:...\)"),
@@ -261,6 +300,7 @@ def test_flags_from_outside() -> None:
         "(?:" * 99 + "a" + "|b)*c" * 99 + "d{100000}",
         "|".join(chr(code_point) + "{1,90}" for code_point in range(0x4E00, 0x5200)),
         "".join(f"(?:(?={letter}a)|(?={letter}b))" for letter in "abcdefghijkl"),
+        r"([a-z])\1" + "(?:a|b)" * 3_000,
     ],
 )
 def test_what_is_too_large_is_refused_in_time(pattern: str) -> None:

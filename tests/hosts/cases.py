@@ -123,7 +123,7 @@ INVALID: list[tuple[str, dict[str, Any], str]] = [
     ("nothing satisfies it", {"json": {"type": "integer", "minimum": 3, "maximum": 2}}, "#"),
     ("a reference to nowhere", {"json": {"properties": {"a": {"$ref": "#/$defs/b"}}}}, "#/$defs/b"),
     ("a malformed pattern", {"regex": "(ab"}, "("),
-    ("a back-reference", {"regex": r"(a)\1"}, "reference"),
+    ("a back-reference", {"regex": r"(a+)\1"}, "reference"),
     ("a malformed grammar", {"grammar": 'start: "a" ('}, "line"),
     ("a missing rule", {"grammar": "start: thing"}, "thing"),
     ("an unknown kind", {"structural_tag": '{"type": "structural_tag", "format": {"type": "any_text"}}'}, "tag"),

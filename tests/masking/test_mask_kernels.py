@@ -117,6 +117,12 @@ CASES: dict[str, tuple[Callable[[], Grammar], str]] = {
         ),
         'x1 = (a + "b c" + 12); yy=z;',
     ),
+    "numbers by value": (
+        lambda: Grammar.from_json_schema(
+            {"items": {"type": "integer", "minimum": -7, "exclusiveMaximum": 1200}}, numbers="full"
+        ),
+        "[10e-1, 1.150e+03, -0.0, 1199.00, -7E0]",
+    ),
     "dates": (
         lambda: Grammar.from_json_schema({"type": "array", "items": {"type": "string", "format": "date"}}),
         '["2024-02-29", "1999-12-31"]',

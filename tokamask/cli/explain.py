@@ -24,6 +24,7 @@ EPILOG = """\
 examples:
   tokamask explain book.json
   tokamask explain '{"type": "string", "maxLength": 5, "title": "Code"}'
+  tokamask explain --draft openapi-3.0 '{"type": "string", "nullable": true}'
   tokamask explain examples/book.py:Book"""
 
 
@@ -36,6 +37,11 @@ def add_command(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("schema", metavar="SCHEMA", help=SCHEMA_HELP)
+    parser.add_argument(
+        "--draft",
+        metavar="NAME",
+        help="4, 6, 7, 2019-09, 2020-12 or openapi-3.0; default: what $schema says, else 2020-12",
+    )
     parser.set_defaults(run=run)
 
 
@@ -46,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     schema = read_schema(arguments.schema)
     if not isinstance(schema, str):
         schema, _ = typed_value(schema)
-    reports = Grammar.from_json_schema(schema, on_unsupported="warn").explain()
+    reports = Grammar.from_json_schema(schema, arguments.draft, on_unsupported="warn").explain()
     for report in reports:
         print(_line(report))
     counts = Counter(report.status for report in reports)

@@ -24,6 +24,11 @@ def format_is_known(name: str) -> bool:
     return name in _FORMATS or name in _NOT_REGULAR
 
 
+def format_refusal(name: str) -> str:
+    """Why a known format has no language, and what to do about it."""
+    return f"{_NOT_REGULAR[name]}; leave the format out, or read all formats as annotations (formats='annotate')"
+
+
 def format_limitation(name: str) -> str | None:
     """What `format_language` leaves unchecked of a format, as a sentence; None if nothing."""
     return _LIMITATIONS.get(name)
@@ -38,8 +43,11 @@ def _expression(pattern: str) -> Language:
     return pattern_language(pattern, "ecma", search=False)
 
 
-# `regex` nests; a label of `idn-hostname` is measured by its encoded form, which no reasonable automaton follows.
-_NOT_REGULAR = frozenset(("regex", "idn-hostname"))
+# ECMA-262, section 22.2.1; RFC 5890, section 2.3.2.1, with RFC 3492, section 6.2.
+_NOT_REGULAR = {
+    "regex": "regular expressions nest without end, which no regular language does",
+    "idn-hostname": "its labels are measured by an encoding that no automaton of a reasonable size follows",
+}
 _LIMITATIONS = {
     "hostname": "labels that begin with xn-- are not decoded, so they may encode what IDNA 2008 does not allow",
     "idn-email": "labels of the domain are not checked against IDNA 2008 beyond the kinds of their characters",

@@ -72,11 +72,16 @@ class Grammar:
 
         Args:
             schema: a dict, a boolean schema, or JSON text.
-            draft: "4", "6", "7", "2019-09" or "2020-12"; default: what `$schema` says, else 2020-12.
+            draft: "4", "6", "7", "2019-09" or "2020-12"; "openapi-3.0": draft 4 with `nullable`; default: what
+                `$schema` says, else 2020-12.
             property_order: "schema": declared properties in their order, then others; "any": any order.
             whitespace: what may stand between JSON tokens. "flexible": nothing, one blank, or a newline with an
                 indent; "none"; "one-space"; "any"; a number: a newline with a multiple of so many blanks.
-            numbers: "plain": integers without fraction and exponent; "full": JSON Schema's value semantics.
+            numbers: "plain": integers without fraction and exponent; "full": JSON Schema's value semantics, by which
+                1.0, 1e2 and 10e-1 are integers (not in draft 4). Then any number of digits may stand before and behind
+                the point, and an exponent behind a mantissa as `tokamask.grammar.exponents` has it: behind 0, or one to
+                three digits and at most 16 decimals. (Lists of more than 100 numbers, and multiples of a step that
+                leaves more than 9 remainders, have no exponents.)
             escapes: "json": raw UTF-8 and every escape of RFC 8259; "minimal": characters are escaped only where they
                 cannot stand for themselves, as json.dumps(..., ensure_ascii=False) does.
             formats: whether `format` is asserted or an annotation.

@@ -32,13 +32,13 @@ def integer_language(minimum: int | None, maximum: int | None, multiple_of: int 
         ValueError: `multiple_of` is not positive.
         CompileBudgetExceeded: the bounds have too many digits, or there are too many remainders to tell apart.
     """
-    limits = _Limits.checked(minimum, maximum, False, False)
+    limits = Limits.checked(minimum, maximum, False, False)
     modulus = 1 if multiple_of is None else _positive(multiple_of).numerator
     multiples = limits.few_multiples(Fraction(modulus), modulus)
     if multiples is not None:
         return Language.words([str(value).encode() for value in multiples])
     # -0 is left out: negative numbers begin at -1.
-    below_zero = _Limits(limits.minimum, Fraction(-1)) if limits.maximum is None or limits.maximum > -1 else limits
+    below_zero = Limits(limits.minimum, Fraction(-1)) if limits.maximum is None or limits.maximum > -1 else limits
     return signed(limits.magnitudes(modulus, None, False), below_zero.negated().magnitudes(modulus, None, False))
 
 
@@ -61,8 +61,8 @@ def number_language(
     """
     if minimum is None and maximum is None and multiple_of is None:
         return _any_number()
-    limits = _Limits.checked(minimum, maximum, exclusive_minimum, exclusive_maximum)
-    places, modulus = (None, 1) if multiple_of is None else _scaled(_positive(multiple_of))
+    limits = Limits.checked(minimum, maximum, exclusive_minimum, exclusive_maximum)
+    places, modulus = (None, 1) if multiple_of is None else scaled(_positive(multiple_of))
     if places is not None:
         multiples = limits.few_multiples(Fraction(modulus, 10**places), modulus)
         if multiples is not None:
@@ -73,7 +73,7 @@ def number_language(
 @cache
 def decimal_language() -> Language:
     """All numbers, with any number of digits before and behind the point, but no exponent."""
-    limits = _Limits(None, None)
+    limits = Limits(None, None)
     return signed(limits.magnitudes(1, None, True), limits.magnitudes(1, None, True))
 
 
@@ -104,10 +104,10 @@ def _number_values(values: frozenset[Fraction]) -> Language:
     pointed: list[bytes] = []
     for value in values:
         _check_digits(value)
-        places, scaled = _scaled(abs(value))
-        if Fraction(scaled, 10**places) != abs(value):
+        places, multiple = scaled(abs(value))
+        if Fraction(multiple, 10**places) != abs(value):
             raise ValueError(f"{value} has no finite decimal spelling")
-        digits = str(scaled).rjust(places + 1, "0")
+        digits = str(multiple).rjust(places + 1, "0")
         whole, decimals = digits[: len(digits) - places], digits[len(digits) - places :]
         for sign in ("-",) if value < 0 else ("", "-") if value == 0 else ("",):
             if not decimals:
@@ -161,7 +161,7 @@ def _positive(multiple_of: Fraction | int) -> Fraction:
     return Fraction(multiple_of)
 
 
-def _scaled(step: Fraction) -> tuple[int, int]:
+def scaled(step: Fraction) -> tuple[int, int]:
     """Decimal places p and an integer m: the multiples of `step` with finitely many decimals are those of m / 10**p.
 
     Only the factors 2 and 5 of a denominator leave finitely many decimals.
@@ -176,7 +176,9 @@ def _scaled(step: Fraction) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class _Limits:
+class Limits:
+    """Bounds of numbers, either of them excluded on demand; None: no bound."""
+
     minimum: Fraction | None
     maximum: Fraction | None
     exclusive_minimum: bool = False
@@ -185,16 +187,23 @@ class _Limits:
     @classmethod
     def checked(
         cls, minimum: Fraction | int | None, maximum: Fraction | int | None, above: bool, below: bool
-    ) -> _Limits:
+    ) -> Limits:
         exact = [None if bound is None else Fraction(bound) for bound in (minimum, maximum)]
         for bound in exact:
             if bound is not None:
                 _check_digits(bound)
         return cls(exact[0], exact[1], above, below)
 
-    def negated(self) -> _Limits:
+    def allows(self, value: Fraction) -> bool:
+        """Whether a value is within the limits."""
+        above, below = self.minimum, self.maximum
+        return (above is None or value > above or (value == above and not self.exclusive_minimum)) and (
+            below is None or value < below or (value == below and not self.exclusive_maximum)
+        )
+
+    def negated(self) -> Limits:
         """The limits of -x."""
-        return _Limits(
+        return Limits(
             None if self.maximum is None else -self.maximum,
             None if self.minimum is None else -self.minimum,
             self.exclusive_maximum,

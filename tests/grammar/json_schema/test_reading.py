@@ -515,7 +515,7 @@ def test_warning_never_narrows() -> None:
 def test_every_refusal_is_explained_at_once() -> None:
     schema = {
         "uniqueItems": True,
-        "not": {"pattern": "(a)\\1", "type": "string"},
+        "not": {"pattern": "(a+)\\1", "type": "string"},
         "items": {"format": "regex"},
         "x-mine": 3,
         "type": ["array", "string"],
@@ -720,11 +720,59 @@ def test_drafts() -> None:
         read_json_schema({"$schema": "http://json-schema.org/draft-03/schema#"})
 
 
+@pytest.mark.parametrize(
+    ("schema", "valid", "invalid"),
+    [
+        ({"type": "string", "nullable": True}, ["a", None], [1, {}]),
+        ({"nullable": True, "type": "integer", "minimum": 3}, [3, None], [2, 3.5]),
+        ({"type": "string", "nullable": False}, ["a"], [None]),
+        ({"type": "object", "required": ["a"], "nullable": True}, [{"a": 1}, None], [{}]),
+        # Only where there is a type, and nothing but the type is widened.
+        ({"nullable": True, "minLength": 2}, ["ab", None, 1], ["a"]),
+        ({"type": "string", "nullable": True, "enum": ["a"]}, ["a"], [None, "b"]),
+        ({"type": "string", "nullable": True, "enum": ["a", None]}, ["a", None], ["b"]),
+        ({"allOf": [{"type": "string"}], "nullable": True}, ["a"], [None]),
+        ({"not": {"type": "string", "nullable": True}}, [1], ["a", None]),
+        ({"$ref": "#/definitions/a", "nullable": True, "definitions": {"a": {"type": "string"}}}, ["a"], [None]),
+        # As in draft 4.
+        ({"type": "number", "minimum": 1, "exclusiveMinimum": True}, [1.5], [1]),
+        ({"properties": {"id": {"type": "integer"}}, "id": "x", "const": 1}, [{"id": 1}, 2], [{"id": "x"}]),
+    ],
+)
+def test_the_dialect_of_openapi(schema: Any, valid: list[Any], invalid: list[Any]) -> None:
+    check(schema, valid, invalid, draft="openapi-3.0", property_order="any")
+
+
+def test_nullable_elsewhere() -> None:
+    check({"type": "string", "nullable": True}, ["a"], [None])
+    reports = {report.pointer: report for report in explain_json_schema({"type": "string", "nullable": True})}
+    assert reports["#/nullable"].status is KeywordStatus.ANNOTATION
+    assert 'draft="openapi-3.0"' in reports["#/nullable"].reason
+    schema = {"properties": {"a": {"type": "string", "nullable": True}, "b": {"nullable": True}}}
+    statuses = {report.pointer: report.status for report in explain_json_schema(schema, draft="openapi-3.0")}
+    assert statuses["#/properties/a/nullable"] is KeywordStatus.ENFORCED
+    assert statuses["#/properties/b/nullable"] is KeywordStatus.ANNOTATION
+    with pytest.raises(GrammarError, match="nullable must be true or false") as raised:
+        read_json_schema(schema | {"type": "object", "nullable": 1}, draft="openapi-3.0")
+    assert raised.value.pointer == "#/nullable"
+    check({"$schema": "https://spec.openapis.org/oas/3.1/dialect/base", "type": ["string", "null"]}, [None], [1])
+
+
 def test_formats_are_asserted_unless_told_otherwise() -> None:
     schema = {"type": "string", "format": "date"}
     check(schema, ["2024-02-29"], ["2023-02-29", "x"])
     check(schema, ["2024-02-29", "x"], [], formats="annotate")
     check({"type": "string", "format": "colour-of-the-day"}, ["x"], [])
+
+
+def test_formats_of_a_draft() -> None:
+    check({"type": "string", "format": "byte"}, ["Zm9v"], ["Zm9"], draft="openapi-3.0")
+    check({"type": "string", "format": "byte"}, ["Zm9v", "Zm9"], [])
+    for draft, expected in (("4", ""), ("6", ""), ("7", "xn--"), ("2020-12", "xn--")):
+        (report,) = explain_json_schema({"format": "hostname"}, draft=draft)
+        assert report.status is KeywordStatus.ENFORCED
+        assert (report.reason != "") == (expected != "")
+        assert expected in report.reason
 
 
 def test_surrogates_cannot_be_spelled() -> None:
@@ -764,7 +812,7 @@ def test_whitespace(policy: str | int, inside: list[str], outside: list[str]) ->
         {"property_order": "random"},
         {"formats": "maybe"},
         {"on_unsupported": "ignore"},
-        {"numbers": "full"},
+        {"numbers": "any"},
         {"escapes": "none"},
     ],
 )

@@ -26,6 +26,7 @@ from tokamask.grammar.json_schema.demands import (
     SeenNames,
     StringDemand,
 )
+from tokamask.grammar.json_schema.drafts import Draft
 from tokamask.grammar.json_schema.evaluation import marked, unevaluated, unmarked
 from tokamask.grammar.json_schema.formulas import AnyOf, Conditional, Dependency, ExactlyOne, Fails, Formula, Stated
 from tokamask.grammar.json_schema.known import KnownObligation
@@ -120,6 +121,10 @@ class Clauses:
     @property
     def asserts_formats(self) -> bool:
         return self._catalogue.options.asserts_formats
+
+    @property
+    def draft(self) -> Draft:
+        return self._obligation.scope.draft
 
     def pointer(self, keyword: str) -> str:
         return f"{self._obligation.pointer}/{keyword}"
@@ -242,9 +247,16 @@ class Clauses:
             if self.minimum_length or self.maximum_length is not None or self.languages:
                 return StringDemand(self.minimum_length, self.maximum_length, self.languages)
         elif kind is Kind.NUMBER:
-            if self._lower is not None or self._upper is not None or self.multiple_of is not None:
+            plain = self.integral and self.draft < Draft.DRAFT_6
+            if plain or self._lower is not None or self._upper is not None or self.multiple_of is not None:
                 return NumberDemand(
-                    self.integral, self._lower, self._lower_open, self._upper, self._upper_open, self.multiple_of
+                    self.integral,
+                    self._lower,
+                    self._lower_open,
+                    self._upper,
+                    self._upper_open,
+                    self.multiple_of,
+                    plain=plain,
                 )
             if self.integral:
                 return ANY_INTEGER

@@ -62,7 +62,8 @@ class BooleanDemand(NamedTuple):
 class NumberDemand(NamedTuple):
     """Numbers within bounds (None: no bound; open: the bound itself is out), or one of finitely many `values`.
 
-    None of `excluded` holds; those exclude nothing themselves.
+    None of `excluded` holds; those exclude nothing themselves. A `plain` number is an integer of draft 4: one
+    that is written without a fraction and an exponent.
     """
 
     integral: bool = False
@@ -74,6 +75,7 @@ class NumberDemand(NamedTuple):
     values: frozenset[Fraction] | None = None
     excluded: tuple[NumberDemand, ...] = ()
     concerns: tuple[Concern, ...] = ()
+    plain: bool = False
 
 
 class StringDemand(NamedTuple):

@@ -1,4 +1,4 @@
-"""The drafts of JSON Schema: how they are named, and under which keywords their subschemas lie."""
+"""The drafts of JSON Schema and OpenAPI 3.0: how they are named, and under which keywords their subschemas lie."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ class Draft(IntEnum):
     """In order of publication, so that `draft >= Draft.DRAFT_6` reads as it is written in the changelogs."""
 
     DRAFT_4 = 4
+    # "An extended subset of the JSON Schema Specification Wright Draft 00" (OpenAPI 3.0.3, Schema Object): draft 5.
+    OPENAPI_3_0 = 5
     DRAFT_6 = 6
     DRAFT_7 = 7
     DRAFT_2019_09 = 2019
@@ -21,6 +23,7 @@ class Draft(IntEnum):
 
 DRAFT_BY_NAME: Mapping[str, Draft] = {
     "4": Draft.DRAFT_4,
+    "openapi-3.0": Draft.OPENAPI_3_0,
     "6": Draft.DRAFT_6,
     "7": Draft.DRAFT_7,
     "2019-09": Draft.DRAFT_2019_09,
@@ -35,11 +38,13 @@ DRAFT_BY_URI: Mapping[str, Draft] = {
     "json-schema.org/draft/2020-12/schema": Draft.DRAFT_2020_12,
     # "The latest", a name in use before drafts were dated.
     "json-schema.org/schema": Draft.DRAFT_2020_12,
+    # Adds annotations alone (OpenAPI 3.1.0, Schema Object).
+    "spec.openapis.org/oas/3.1/dialect/base": Draft.DRAFT_2020_12,
 }
 
 
 def draft_named(name: str | Draft) -> Draft:
-    """The draft a user asked for: "4", "6", "7", "2019-09" or "2020-12"."""
+    """The draft a user asked for: "4", "6", "7", "2019-09", "2020-12" or "openapi-3.0"."""
     if isinstance(name, Draft):
         return name
     draft = DRAFT_BY_NAME.get(str(name).removeprefix("draft").lstrip("-"))
@@ -48,8 +53,9 @@ def draft_named(name: str | Draft) -> Draft:
     return draft
 
 
-# The formats that one of the drafts defines. They are asserted in every draft; other names are annotations in all.
-FORMATS = frozenset(
+# The formats that one of the drafts defines. They are asserted in every draft; other names are annotations in all but
+# OpenAPI, which has one more.
+_FORMATS = frozenset(
     (
         "date-time",
         "date",
@@ -72,6 +78,11 @@ FORMATS = frozenset(
         "regex",
     )
 )
+
+
+def formats_of(draft: Draft) -> frozenset[str]:
+    """The formats that are asserted in a draft."""
+    return _FORMATS | {"byte"} if draft is Draft.OPENAPI_3_0 else _FORMATS
 
 
 class Holds(Enum):

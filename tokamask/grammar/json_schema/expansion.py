@@ -6,7 +6,7 @@ nodes again. There are finitely many sets, so a recursive schema ends here as a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from tokamask.errors import CompileBudgetExceeded, UnsupportedFeature
@@ -37,8 +37,8 @@ from tokamask.grammar.json_schema.outlines import (
     WitnessOutline,
 )
 from tokamask.grammar.json_schema.reports import Refusal
-from tokamask.grammar.json_schema.shapes import ItemState
-from tokamask.grammar.json_schema.shaping import NULL, boolean_shape, gathered, number_shape, string_shape, unconfined
+from tokamask.grammar.json_schema.shapes import ItemState, ScalarShape
+from tokamask.grammar.json_schema.shaping import NULL, boolean_shape, gathered, string_shape, unconfined
 from tokamask.grammar.json_schema.values import Kind
 
 MAXIMUM_NODES = 50_000
@@ -53,6 +53,9 @@ MANY_FORMS = 1_000
 
 # How far ahead a contradiction is looked for before the children of an alternative are given numbers.
 FORESIGHT = 4
+
+# Gives the spellings of the numbers that meet a demand; raises as `shaping.number_shape` does.
+NumberShaping = Callable[[NumberDemand], ScalarShape | None]
 
 
 class Alternative(NamedTuple):
@@ -74,9 +77,10 @@ def pairs_of(concern: Concern) -> Sequence[Node]:
 class Expansion:
     """The nodes reached from the ones asked for, by number."""
 
-    def __init__(self, is_thorough: bool) -> None:
+    def __init__(self, is_thorough: bool, number_shape: NumberShaping) -> None:
         """`is_thorough`: whether to look for alternatives that say nothing new, as negations make them."""
         self._is_thorough = is_thorough
+        self._number_shape = number_shape
         self.nodes: list[Node] = []
         self._alternatives: list[tuple[Alternative, ...] | None] = []
         self._numbers: dict[Node, int] = {}
@@ -141,7 +145,7 @@ class Expansion:
             for demand in gathered(demands):
                 match demand:
                     case NumberDemand() | StringDemand():
-                        yield from _scalar(demand, node)
+                        yield from _scalar(demand, node, self._number_shape)
                     case ArrayDemand():
                         yield from self._arrays(demand, foresight)
                     case BooleanDemand():
@@ -204,7 +208,7 @@ class Expansion:
         return False
 
 
-def _scalar(demand: NumberDemand | StringDemand, node: Node) -> Iterator[Alternative]:
+def _scalar(demand: NumberDemand | StringDemand, node: Node, number_shape: NumberShaping) -> Iterator[Alternative]:
     """The shape of numbers or strings; what cannot be told exactly is a concern, not an error, as it may not matter."""
     try:
         shape = number_shape(demand) if isinstance(demand, NumberDemand) else string_shape(demand)

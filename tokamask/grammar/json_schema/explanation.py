@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from tokamask.grammar.formats import format_limitation
 from tokamask.grammar.json_schema.catalogue import Catalogue
 from tokamask.grammar.json_schema.dialects import Dialect
-from tokamask.grammar.json_schema.drafts import FORMATS, NAME_BY_DRAFT, Draft, subschemas
+from tokamask.grammar.json_schema.drafts import NAME_BY_DRAFT, Draft, formats_of, subschemas
 from tokamask.grammar.json_schema.keywords import keywords_of
 from tokamask.grammar.json_schema.obligations import escaped
 from tokamask.grammar.json_schema.references import Scope
@@ -41,7 +41,13 @@ _ANNOTATIONS = frozenset(
 )
 _COUNTS = ("minContains", "maxContains")
 # Keywords that say how another one is meant, and that one.
-_MODIFIERS = {"then": "if", "else": "if", "minContains": "contains", "maxContains": "contains"}
+_MODIFIERS = {
+    "then": "if",
+    "else": "if",
+    "minContains": "contains",
+    "maxContains": "contains",
+    "nullable": "type",
+}
 
 
 def keyword_reports(
@@ -70,7 +76,9 @@ def keyword_reports(
                 if annotation is not None:
                     yield KeywordReport(here, keyword, KeywordStatus.ANNOTATION, annotation)
                 else:
-                    limitation = format_limitation(value) if keyword == "format" else None
+                    # Before draft 7 a hostname was one of RFC 1034, which decodes nothing.
+                    may_lack = keyword == "format" and inner.draft >= Draft.DRAFT_7
+                    limitation = format_limitation(value) if may_lack else None
                     yield KeywordReport(here, keyword, KeywordStatus.ENFORCED, limitation or "")
             for path, subschema in subschemas(keyword, value):
                 below.append((subschema, inner, "/".join([here, *map(escaped, path)])))
@@ -88,6 +96,8 @@ def _why_annotation(
         return "says something about values without restricting them"
     if "$ref" in schema and keyword != "$ref" and draft <= Draft.DRAFT_7:
         return f"hidden by the $ref beside it, in draft {NAME_BY_DRAFT[draft]}"
+    if keyword == "nullable" and draft is not Draft.OPENAPI_3_0:
+        return 'a keyword of OpenAPI 3.0 alone; draft="openapi-3.0" enforces it'
     lead = _MODIFIERS.get(keyword, keyword)
     if lead not in keywords or (keyword in _COUNTS and draft < Draft.DRAFT_2019_09):
         return f"not a keyword of draft {NAME_BY_DRAFT[draft]}"
@@ -100,6 +110,6 @@ def _why_annotation(
     if keyword == "format":
         if not catalogue.options.asserts_formats:
             return "formats are annotations by choice"
-        if schema["format"] not in FORMATS:
+        if schema["format"] not in formats_of(draft):
             return f"the format {schema['format']!r} is unknown"
     return None

@@ -12,11 +12,11 @@ from functools import cache
 from typing import NoReturn
 
 from tokamask.errors import CompileBudgetExceeded, GrammarError, GrammarSyntaxError, UnsupportedFeature
-from tokamask.grammar.formats import format_language
+from tokamask.grammar.formats import format_language, format_refusal
 from tokamask.grammar.json_schema.clauses import Clauses
 from tokamask.grammar.json_schema.demands import ANYTHING, ItemCount, NameRule, Node, PropertyCount
 from tokamask.grammar.json_schema.dialects import Dialect
-from tokamask.grammar.json_schema.drafts import FORMATS, Draft
+from tokamask.grammar.json_schema.drafts import Draft, formats_of
 from tokamask.grammar.json_schema.merging import common_multiple
 from tokamask.grammar.json_schema.values import Json, Kind, exact, is_number
 from tokamask.grammar.language import Language
@@ -84,6 +84,19 @@ def type_(clauses: Clauses, value: Json, schema: Schema) -> None:
         _malformed(clauses, "type", f"one or several of {', '.join(KIND_OF_TYPE)}", value)
     clauses.kinds = tuple(dict.fromkeys([KIND_OF_TYPE[name] for name in names]))
     clauses.integral = "integer" in names and "number" not in names
+
+
+def type_or_null(clauses: Clauses, value: Json, schema: Schema) -> None:
+    """`nullable` adds null to what `type` allows, and to nothing else (OpenAPI 3.0.3, Schema Object)."""
+    type_(clauses, value, schema)
+    if schema.get("nullable") is True:
+        clauses.kinds = tuple(dict.fromkeys((*clauses.kinds, Kind.NULL)))
+
+
+def nullable(clauses: Clauses, value: Json, schema: Schema) -> None:
+    """`type_or_null` reads it."""
+    if not isinstance(value, bool):
+        _malformed(clauses, "nullable", "true or false", value)
 
 
 def enum(clauses: Clauses, value: Json, schema: Schema) -> None:
@@ -174,11 +187,11 @@ def _expression(clauses: Clauses, value: str, keyword: str, kind: Kind) -> Langu
 def format_(clauses: Clauses, value: Json, schema: Schema) -> None:
     if not isinstance(value, str):
         _malformed(clauses, "format", "the name of a format", value)
-    if not clauses.asserts_formats or value not in FORMATS:
+    if not clauses.asserts_formats or value not in formats_of(clauses.draft):
         return
     language = format_language(value)
     if language is None:
-        clauses.refuse("format", f"the format {value!r} cannot be enforced yet", Kind.STRING)
+        clauses.refuse("format", format_refusal(value), Kind.STRING)
     else:
         clauses.languages += (language,)
 
@@ -392,6 +405,7 @@ _DRAFT_4: Mapping[str, Keyword] = {
     "oneOf": one_of,
     "not": not_,
 }
+_OPENAPI_3_0: Mapping[str, Keyword] = {**_DRAFT_4, "type": type_or_null, "nullable": nullable}
 _DRAFT_6: Mapping[str, Keyword] = {
     **_DRAFT_4,
     "const": const,
@@ -421,6 +435,7 @@ _DRAFT_2020_12: Mapping[str, Keyword] = {
 }
 KEYWORDS: Mapping[Draft, Mapping[str, Keyword]] = {
     Draft.DRAFT_4: _DRAFT_4,
+    Draft.OPENAPI_3_0: _OPENAPI_3_0,
     Draft.DRAFT_6: _DRAFT_6,
     Draft.DRAFT_7: _DRAFT_7,
     Draft.DRAFT_2019_09: _DRAFT_2019_09,

@@ -105,6 +105,7 @@ def _merge_numbers(first: NumberDemand, second: NumberDemand) -> NumberDemand:
         common_values(first.values, second.values),
         all_of(first.excluded, second.excluded),
         first.concerns + second.concerns,
+        first.plain or second.plain,
     )
 
 

@@ -15,10 +15,12 @@ from tokamask.grammar.json_schema.dialects import Dialect
 from tokamask.grammar.json_schema.drafts import Draft, draft_named
 from tokamask.grammar.json_schema.expansion import Expansion
 from tokamask.grammar.json_schema.explanation import keyword_reports
+from tokamask.grammar.json_schema.full_numbers import full_number_shape
 from tokamask.grammar.json_schema.references import Library
 from tokamask.grammar.json_schema.reports import KeywordReport, Refusal
 from tokamask.grammar.json_schema.satisfiability import Remains, productive_nodes
 from tokamask.grammar.json_schema.shapes import Escapes, JsonShapes, PropertyOrder
+from tokamask.grammar.json_schema.shaping import number_shape
 from tokamask.grammar.json_schema.values import Json, parse_json
 from tokamask.grammar.json_schema.whitespace import whitespace_language
 
@@ -70,10 +72,10 @@ def read_json_schema(
     Args:
         schema: a dict, True or False, or JSON text (whose numbers are read with all their digits; of equal keys the
             last one counts).
-        draft: "4", "6", "7", "2019-09" or "2020-12"; by default what `$schema` says, else 2020-12.
+        draft: "4", "6", "7", "2019-09", "2020-12" or "openapi-3.0"; by default what `$schema` says, else 2020-12.
         property_order: "schema" (declared properties in their order, others after them) or "any".
         whitespace: see `whitespace_language`.
-        numbers: "plain" (integers are written without fraction and exponent).
+        numbers: "plain" (integers are written without fraction and exponent) or "full" (by value; see `full_numbers`).
         escapes: "json" (raw UTF-8 and every escape of RFC 8259) or "minimal" (escapes only where they must be).
         formats: whether `format` is asserted or an annotation.
         registry: the documents that references may lead to, by URI.
@@ -136,8 +138,7 @@ class _Examination:
         registry: Mapping[str, Json] | Registry[Json] | None,
     ) -> None:
         asserts_formats = _chosen("formats", formats, {"assert": True, "annotate": False})
-        if numbers != "plain":
-            raise UnsupportedFeature(f"numbers={numbers!r} is not supported yet; use numbers='plain'")
+        self._number_shape = _chosen("numbers", numbers, {"plain": number_shape, "full": full_number_shape})
         self._schema = parse_json(schema) if isinstance(schema, str) else schema
         library = Library(registry)
         if draft is None:
@@ -161,7 +162,7 @@ class _Examination:
 
     def _read(self, options: ReadingOptions) -> None:
         self._catalogue = Catalogue(options)
-        self._expansion = Expansion(options.merges_copies)
+        self._expansion = Expansion(options.merges_copies, self._number_shape)
         try:
             self._root = self._expansion.number(self._catalogue.schema(self._schema, self._scope, "#"))
             self._expansion.complete()

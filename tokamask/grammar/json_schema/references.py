@@ -265,6 +265,8 @@ def _specification(draft: Draft) -> Specification[Json]:
 
     return {
         Draft.DRAFT_4: jsonschema.DRAFT4,
+        # It has no identifiers: draft 6 at least sees none in properties called `id`.
+        Draft.OPENAPI_3_0: jsonschema.DRAFT6,
         Draft.DRAFT_6: jsonschema.DRAFT6,
         Draft.DRAFT_7: jsonschema.DRAFT7,
         Draft.DRAFT_2019_09: jsonschema.DRAFT201909,

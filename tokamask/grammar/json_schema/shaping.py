@@ -56,7 +56,7 @@ def gathered(demands: tuple[Demand, ...]) -> Iterable[Demand]:
     if len(demands) == 1:
         return demands
     strings: set[str] = set()
-    numbers: dict[bool, set[Fraction]] = {False: set(), True: set()}
+    numbers: dict[tuple[bool, bool], set[Fraction]] = defaultdict(set)
     patterns: dict[tuple[int, int | None], list[StringDemand]] = defaultdict(list)
     others: list[Demand] = []
     for demand in demands:
@@ -64,8 +64,8 @@ def gathered(demands: tuple[Demand, ...]) -> Iterable[Demand]:
             others.append(demand)
         elif isinstance(demand, StringDemand) and demand.values is not None:
             strings.update(text for text in demand.values if _spells(demand, text))
-        elif isinstance(demand, NumberDemand) and demand.values is not None:
-            numbers[demand.integral].update(value for value in demand.values if allows(demand, value))
+        elif isinstance(demand, NumberDemand) and demand.values is not None and not _excludes_spellings(demand):
+            numbers[demand.integral, demand.plain].update(value for value in demand.values if allows(demand, value))
         elif isinstance(demand, StringDemand) and demand.languages:
             patterns[demand.minimum, demand.maximum].append(demand)
         else:
@@ -75,9 +75,16 @@ def gathered(demands: tuple[Demand, ...]) -> Iterable[Demand]:
     if strings:
         others.append(StringDemand(values=frozenset(strings)))
     others.extend(
-        NumberDemand(integral=integral, values=frozenset(values)) for integral, values in numbers.items() if values
+        NumberDemand(integral=integral, values=frozenset(values), plain=plain)
+        for (integral, plain), values in numbers.items()
+        if values
     )
     return others
+
+
+def _excludes_spellings(demand: NumberDemand) -> bool:
+    """Whether a number may be out in one spelling and in by another."""
+    return any(excluded.plain for excluded in demand.excluded)
 
 
 def _in_one(group: list[StringDemand]) -> list[StringDemand]:

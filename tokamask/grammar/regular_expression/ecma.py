@@ -17,6 +17,7 @@ from tokamask.grammar.regular_expression.character_classes import (
 )
 from tokamask.grammar.regular_expression.code_points import ANY, CodePoints, complement
 from tokamask.grammar.regular_expression.reader import (
+    COUNT_DIGITS,
     DECIMAL,
     FLAG_NAMES,
     HEXADECIMAL,
@@ -63,9 +64,11 @@ class EcmaReader(Reader):
         if self.take("B"):
             return no_word_boundary(ASCII_WORD)
         if self.next and self.next in "123456789":
-            self.refuse("a back-reference", start)
+            return self.reference(int(self.take_while(DECIMAL, COUNT_DIGITS)), start)
         if self.take("k"):
-            self.refuse("a back-reference", start)
+            if not self.take("<"):
+                self.fail(r"\k needs the name of a group in angle brackets", start)
+            return self.reference(self.take_until(">", r"\k<"), start)
         item = self.either_escape(start)
         return self.literal(item) if isinstance(item, int) else Characters(item)
 
@@ -163,7 +166,10 @@ class EcmaReader(Reader):
             name = self.take_until(">", "the name of a group")
             if not name.replace("$", "_").isidentifier():
                 self.fail(f"{name!r} is not the name of a group", start)
-        elif self.take("?") and not self.take(":"):
+            return self.captured(start, name)
+        if not self.take("?"):
+            return self.captured(start)
+        if not self.take(":"):
             self.modifiers(start)
         node = self.alternation()
         self.close(start)

@@ -19,6 +19,8 @@ from tokamask.grammar.regular_expression.syntax import (
     TEXT_END,
     TEXT_START,
     Alternation,
+    BackReference,
+    Capture,
     Characters,
     Concatenation,
     Look,
@@ -138,6 +140,8 @@ class _Builder:
                 return self.repetition(part, minimum, maximum)
             case Neighbour() | Look():
                 return _Part({}, {}, frozenset((frozenset((node,)),)))
+            case Capture() | BackReference():
+                raise AssertionError("the reader leaves no captures")
 
     def leaf(self, cells: int) -> _Part:
         """One position for each group of cells that conditions may tell apart."""

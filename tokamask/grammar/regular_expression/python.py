@@ -17,6 +17,7 @@ from tokamask.grammar.regular_expression.character_classes import (
 )
 from tokamask.grammar.regular_expression.code_points import ANY, CodePoints, complement
 from tokamask.grammar.regular_expression.reader import (
+    DECIMAL,
     FLAG_NAMES,
     OCTAL,
     Bounds,
@@ -141,7 +142,7 @@ class PythonReader(Reader):
         if len(digits) == 3 and all(digit in OCTAL for digit in digits):
             self.offset = start + 4
             return self.literal(self.octal(digits, start))
-        self.refuse("a back-reference", start)
+        return self.reference(int(self.source[start + 1] + self.take_while(DECIMAL, 1)), start)
 
     def octal(self, digits: str, start: int) -> int:
         if int(digits, 8) > 0o377:
@@ -207,13 +208,16 @@ class PythonReader(Reader):
             name = self.take_until(">", "the name of a group")
             if not name.isidentifier():
                 self.fail(f"{name!r} is not the name of a group", start)
-        elif self.take("?P="):
-            self.refuse("a back-reference", start)
-        elif self.take("?("):
+            return self.captured(start, name)
+        if self.take("?P="):
+            return self.reference(self.take_until(")", "(?P="), start)
+        if self.take("?("):
             self.refuse("a conditional", start)
-        elif self.take("?>"):
+        if self.take("?>"):
             self.refuse("an atomic group", start)
-        elif self.take("?") and not self.take(":"):
+        if not self.take("?"):
+            return self.captured(start)
+        if not self.take(":"):
             self.scoped_flags(start)
         node = self.alternation()
         self.close(start)

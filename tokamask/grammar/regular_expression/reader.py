@@ -8,14 +8,18 @@ quantifier  = ("*" | "+" | "?" | "{" bounds "}") "?"?
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import NoReturn
 
 from tokamask.errors import CompileBudgetExceeded, GrammarSyntaxError, UnsupportedFeature
+from tokamask.grammar.regular_expression.captures import COPY_BUDGET, back_references, written_out
 from tokamask.grammar.regular_expression.code_points import CodePoints, complement, from_ranges, single, union
 from tokamask.grammar.regular_expression.syntax import (
     Alternation,
+    BackReference,
+    Capture,
     Characters,
     Concatenation,
     Look,
@@ -31,6 +35,8 @@ OCTAL = "01234567"
 # Escapes that match a place and cannot be repeated.
 _PLACES = ("\\b", "\\B", "\\A", "\\Z")
 HEXADECIMAL = "0123456789abcdefABCDEF"
+# Where none of these is written, nothing refers to a group.
+_MAY_REFER = re.compile(r"\\[1-9k]|\(\?P=")
 
 
 @dataclass(frozen=True)
@@ -62,12 +68,25 @@ class Reader(ABC):
         self.offset = 0
         self.flags = flags
         self.depth = 0
+        self._captures = _MAY_REFER.search(source) is not None
+        self._opened = 0
+        self._closed: set[int] = set()
+        self._numbers: dict[str, list[int]] = {}
 
     def read(self) -> Node:
         node = self.alternation()
         if self.offset < len(self.source):
             self.fail("unbalanced )")
-        return node
+        if not self._captures:
+            return node
+        written = written_out(node)
+        left = next(back_references(written), None)
+        if left is not None:
+            self.refuse(
+                f"a back-reference to a group that may be unset, match again or have more than {COPY_BUDGET} texts",
+                left.offset,
+            )
+        return written
 
     # Errors
 
@@ -214,6 +233,26 @@ class Reader(ABC):
         self.flags = flags
         self.depth -= 1
         return node
+
+    def captured(self, start: int, name: str | None = None) -> Node:
+        """The rest of a capturing group, behind its ( and name."""
+        self._opened += 1
+        number = self._opened
+        if name is not None:
+            self._numbers.setdefault(name, []).append(number)
+        part = self.alternation()
+        self.close(start)
+        self._closed.add(number)
+        return Capture(part, number) if self._captures else part
+
+    def reference(self, group: int | str, start: int) -> Node:
+        """A back-reference by number or name, written at `start`."""
+        numbers = [group] if isinstance(group, int) else self._numbers.get(group, [])
+        if len(numbers) != 1 or numbers[0] not in self._closed:
+            self.refuse("a back-reference to what is not one group that ends before it", start)
+        if self.flags.ignore_case:
+            self.refuse("a back-reference that ignores case", start)
+        return BackReference(numbers[0], start)
 
     def close(self, start: int) -> None:
         if not self.take(")"):

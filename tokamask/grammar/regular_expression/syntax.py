@@ -65,7 +65,23 @@ class Look:
     negative: bool
 
 
-Node = Characters | Concatenation | Alternation | Repetition | Neighbour | Look
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """What `part` matches, to be repeated by a `BackReference`. Only while an expression is read."""
+
+    part: Node
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class BackReference:
+    """The text of the group with this number; written at `offset`. Only while an expression is read."""
+
+    number: int
+    offset: int
+
+
+Node = Characters | Concatenation | Alternation | Repetition | Neighbour | Look | Capture | BackReference
 
 EMPTY = Concatenation(())
 TEXT_START = Neighbour(behind=True, code_points=NONE, at_edge=True)
