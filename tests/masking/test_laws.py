@@ -3,81 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Hashable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.reference import (
-    AfterMarker,
-    FiniteTexts,
-    Recognised,
-    Stepwise,
-    allowed_tokens,
-    allowed_within,
-    token_distances,
-)
+from tests.masking.laws import check_budget, check_state, mask_of
+from tests.reference import AfterMarker, FiniteTexts, Recognised, token_distances
 from tests.strategies import FINITE, GROWING, FiniteCase, byte_vocabulary, random_vocabulary
 from tokamask.errors import TokenRejected
 from tokamask.grammar.grammar import Grammar
 from tokamask.masking.bitmask import allocate_bitmask, unpack_row
 from tokamask.masking.compiler import GrammarCompiler
-from tokamask.masking.matcher import Matcher
-
-
-def mask_of(matcher: Matcher, tokens_left: int | None = None) -> set[int]:
-    """The ids of a filled row; also sees to it that no bit beyond the vocabulary is set."""
-    size = matcher.compiled.vocabulary.size
-    bitmask = allocate_bitmask(1, size)
-    matcher.fill_bitmask(bitmask, 0, tokens_left)
-    bits = np.unpackbits(bitmask.view(np.uint8), bitorder="little")
-    assert not bits[size:].any()
-    return set(np.flatnonzero(bits).tolist())
-
-
-def check_state(matcher: Matcher, language: Stepwise, state: Any) -> set[int]:
-    """Law 1 at one place: mask, `is_allowed` and `accept_token` say what trying every token says."""
-    vocabulary, stops = matcher.compiled.vocabulary, matcher.stop_token_ids
-    expected = allowed_tokens(language, state, vocabulary, stops)
-    assert mask_of(matcher) == expected
-    assert matcher.is_accepting == language.is_complete(state)
-    for token in range(vocabulary.size):
-        fork = matcher.fork()
-        assert matcher.is_allowed(token) == (token in expected)
-        if token in expected:
-            fork.accept_token(token)
-        else:
-            with pytest.raises(TokenRejected):
-                fork.accept_token(token)
-            assert mask_of(fork) == expected
-    return expected
-
-
-def check_budget(
-    matcher: Matcher, language: Stepwise, state: Any, distances: dict[Hashable, int], budgets: set[int]
-) -> None:
-    """Distances and budgeted masks at one place of a language small enough to search through."""
-    vocabulary, stops = matcher.compiled.vocabulary, matcher.stop_token_ids
-    distance = distances.get(state)
-    if distance is None:
-        with pytest.raises(TokenRejected, match="cannot spell"):
-            matcher.min_tokens_left()
-    else:
-        needed = distance + bool(stops)
-        assert matcher.min_tokens_left() == needed
-        completion = matcher.shortest_completion()
-        assert len(completion) == needed
-        walker = matcher.fork()
-        for token in completion:
-            walker.accept_token(token)
-        assert walker.is_accepting
-        budgets = budgets | {needed - 1, needed, needed + 1, needed + 2}
-    for tokens_left in budgets:
-        expected = allowed_within(language, state, vocabulary, stops, distances, tokens_left)
-        assert mask_of(matcher, tokens_left) == expected, tokens_left
 
 
 @cache

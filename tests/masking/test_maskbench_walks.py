@@ -9,20 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import numpy as np
 import pytest
 
 from tests.grammar.json_schema.archives import archived
+from tests.masking.laws import walk
 from tokamask.errors import CompileBudgetExceeded, UnsatisfiableSchema, UnsupportedFeature
 from tokamask.grammar.grammar import Grammar
-from tokamask.masking.bitmask import allocate_bitmask
 from tokamask.masking.compiler import GrammarCompiler
-from tokamask.masking.matcher import Matcher
 from tokamask.masking.vocabulary import Vocabulary
 
 SCHEMAS = 200
 WALKS = 10
 PARTS = 10  # test cases, so that a failure names a part and not the whole
+
 
 @cache
 def tekken() -> GrammarCompiler:
@@ -48,24 +47,6 @@ def schemas() -> list[tuple[str, Any, Grammar]]:
         if len(compiled) == SCHEMAS:
             break
     return compiled
-
-
-def walk(matcher: Matcher, budget: int, generator: random.Random) -> bytes:
-    """A text of at most `budget` tokens, stop token included. It puts off its end as long as the masks allow."""
-    vocabulary = matcher.compiled.vocabulary
-    bitmask = allocate_bitmask(1, vocabulary.size)
-    text = b""
-    for tokens_left in range(budget, 0, -1):
-        matcher.fill_bitmask(bitmask, 0, tokens_left)
-        allowed = np.flatnonzero(np.unpackbits(bitmask.view(np.uint8), bitorder="little"))
-        token = int(allowed[generator.randrange(len(allowed))])
-        if token in matcher.stop_token_ids and len(allowed) > 1 and generator.random() < 0.9:
-            token = int(allowed[allowed != token][generator.randrange(len(allowed) - 1)])
-        matcher.accept_token(token)
-        if matcher.is_terminated:
-            return text
-        text += vocabulary.token_bytes[token] or b""
-    raise AssertionError(f"not closed within {budget} tokens: {text!r}")
 
 
 @pytest.mark.parametrize("part", range(PARTS))

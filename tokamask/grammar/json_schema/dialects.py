@@ -22,7 +22,7 @@ _DEPTH = 8
 
 _APPLICATORS = (
     "items additionalItems prefixItems contains properties patternProperties additionalProperties propertyNames "
-    "dependentSchemas allOf anyOf oneOf not if then else"
+    "dependencies dependentSchemas allOf anyOf oneOf not if then else"
 )
 _UNEVALUATED = "unevaluatedItems unevaluatedProperties"
 _ASSERTIONS = (

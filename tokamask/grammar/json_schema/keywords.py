@@ -416,7 +416,9 @@ _DRAFT_6: Mapping[str, Keyword] = {
 }
 _DRAFT_7: Mapping[str, Keyword] = {**_DRAFT_6, "if": if_}
 _DRAFT_2019_09: Mapping[str, Keyword] = {
-    **{keyword: read for keyword, read in _DRAFT_7.items() if keyword != "dependencies"},
+    # Among them `dependencies`: split into two keywords, it is deprecated, but still said by schemas that mean it
+    # (metaschema, $comment), and which name no draft at all.
+    **_DRAFT_7,
     "$recursiveRef": recursive_ref,
     "dependentRequired": dependent_required,
     "dependentSchemas": dependent_schemas,
