@@ -20,13 +20,11 @@ from tokamask.grammar.language import (
     empty,
     equivalent,
     intersection,
-    is_finite,
-    lengths,
     shortest,
     union,
     until,
-    with_length,
 )
+from tokamask.grammar.text_lengths import is_finite, lengths, with_length
 
 # Short texts over two letters and a character of two bytes, one of which is also half of another.
 ALPHABET = (b"a", b"b", b"\xc3\xa9", b"\xc3")

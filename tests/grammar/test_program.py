@@ -10,7 +10,7 @@ import pytest
 from tokamask.errors import CompileBudgetExceeded
 from tokamask.grammar.grammar import Grammar
 from tokamask.grammar.language import Language
-from tokamask.grammar.lexemes import automaton_flags, automaton_move, automaton_read, automaton_reads_any
+from tokamask.grammar.lexemes import automaton_flags, automaton_move, automaton_read, string_reads_any
 from tokamask.grammar.name_table import OFF, code_point_at, complete_name, declared_index, name_move, next_candidate
 from tokamask.grammar.program import (
     ACCEPTING,
@@ -24,9 +24,11 @@ from tokamask.grammar.program import (
     LIVE,
     OBJECT_NAMES,
     OBJECT_OPEN,
+    STRING,
     automaton_block,
 )
 from tokamask.grammar.rules import Repeat, RuleSet, Sequence, Terminal
+from tokamask.grammar.string_body import NORMAL
 
 PATTERNS = ["a", "(ab|é)*c?", "[^a]{2}", "\U0001f600|￿", "", "[a-z]+[0-9]"]
 
@@ -63,6 +65,8 @@ def test_an_automaton_block_is_the_automaton(pattern: str) -> None:
 def test_reading_code_points(pattern: str) -> None:
     language = language_of(pattern)
     block = automaton_block(language)
+    record = [STRING, 0, -1, 7, NORMAL, 0, 0]
+    program = np.concatenate((np.array(record, dtype=np.int32), block))
     generator = random.Random(pattern)
     edges = [0, 0x61, 0x62, 0x7F, 0x80, 0xE9, 0x7FF, 0x800, 0xFFF, 0x1000, 0xD7FF, 0xE000, 0xFFFE, 0xFFFF, 0x10000]
     edges += [0x1F600, 0x3FFFF, 0x40000, 0x10FFFF]
@@ -77,7 +81,7 @@ def test_reading_code_points(pattern: str) -> None:
                 readable.add(code_point)
         for _ in range(30):
             low, high = sorted(generator.sample(edges, 2))
-            found = automaton_reads_any(block, 0, state, low, high)
+            found = string_reads_any(program, 0, 0, state, low, high)
             if any(low <= code_point <= high for code_point in readable):
                 assert found
             if high - low < 3000:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.grammar.json_schema.archives import DATA
 from tokamask.errors import CompileBudgetExceeded, GrammarSyntaxError, TokamaskError, UnsupportedFeature
-from tokamask.grammar.language import any_text, complement_in_text, equivalent, intersection, lengths, union
+from tokamask.grammar.language import any_text, complement_in_text, equivalent, intersection, union
 from tokamask.grammar.regular_expression import pattern_language, read_pattern
 from tokamask.grammar.regular_expression.syntax import (
     TEXT_START,
@@ -25,6 +25,7 @@ from tokamask.grammar.regular_expression.syntax import (
     Concatenation,
     Repetition,
 )
+from tokamask.grammar.text_lengths import lengths
 
 TEXTS = ["".join(letters) for count in range(5) for letters in product("ab\n é", repeat=count)]
 

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from functools import cache
 
 from tokamask.grammar.clock import date_time, full_time
-from tokamask.grammar.language import Language, with_length
+from tokamask.grammar.language import Language
 from tokamask.grammar.regular_expression import pattern_language
+from tokamask.grammar.text_lengths import with_length
 
 
 def format_language(name: str) -> Language | None:

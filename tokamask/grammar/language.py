@@ -1,8 +1,7 @@
 """A regular language over bytes, as a trimmed deterministic automaton, and the algebra of such languages.
 
 `Language` is the one currency of terminals: regular expressions, numbers, formats, enumerations, choices and key
-patterns all become one before the recogniser sees them. Lengths count code points: bytes that do not continue a
-UTF-8 sequence.
+patterns all become one before the recogniser sees them.
 """
 
 from __future__ import annotations
@@ -280,103 +279,6 @@ def equivalent(a: Language, b: Language) -> bool:
     ):
         return True
     return difference(a, b).is_empty and difference(b, a).is_empty
-
-
-@remembered
-def with_length(language: Language, minimum: int, maximum: int | None) -> Language:
-    """The texts of `language` that have at least `minimum` and at most `maximum` code points (None: no upper end).
-
-    Raises:
-        CompileBudgetExceeded: counting as far as needed takes too many states.
-    """
-    if language.is_empty or (maximum is not None and maximum < minimum):
-        return _EMPTY
-    shortest_length, longest_length = lengths(language)
-    minimum = minimum if minimum > shortest_length else 0
-    if maximum is not None and longest_length is not None and maximum >= longest_length:
-        maximum = None
-    if minimum == 0 and maximum is None:
-        return language
-    byte_class, transitions, starts = _weighted(language)
-    # Without an upper end nothing needs to be counted beyond the lower one.
-    top = minimum if maximum is None else maximum
-    width = top + 1
-
-    def successors(code: int) -> list[int | None]:
-        state, count = divmod(code, width)
-        row: list[int | None] = []
-        for target, starts_one in zip(transitions[state], starts, strict=True):
-            reached = count + starts_one
-            if target < 0 or (reached > top and maximum is not None):
-                row.append(None)
-            else:
-                row.append(target * width + min(reached, top))
-        return row
-
-    rows, codes = explore(0, successors)
-    accepts = language.accepting.tolist()
-    accepting = [accepts[code // width] and code % width >= minimum for code in codes]
-    return assemble(byte_class, rows, accepting)
-
-
-def lengths(language: Language) -> tuple[int, int | None]:
-    """The least and the greatest number of code points of a text (None: unbounded); (0, 0) for the empty language."""
-    if language.is_empty:
-        return 0, 0
-    _, transitions, starts = _weighted(language)
-    edges = [
-        {(target, weight) for target, weight in zip(row, starts, strict=True) if target >= 0} for row in transitions
-    ]
-    return _least_weight(edges, language.accepting.tolist()), _greatest_weight(edges)
-
-
-def _least_weight(edges: list[set[tuple[int, int]]], accepting: list[bool]) -> int:
-    layer, seen, weight = [0], {0}, 0
-    while True:
-        further = []
-        for state in layer:
-            if accepting[state]:
-                return weight
-            for target, step in edges[state]:
-                if target not in seen and step == 0:
-                    seen.add(target)
-                    layer.append(target)
-                elif target not in seen:
-                    further.append(target)
-        layer = [target for target in dict.fromkeys(further) if target not in seen]
-        seen.update(layer)
-        weight += 1
-
-
-def _greatest_weight(edges: list[set[tuple[int, int]]]) -> int | None:
-    incoming = [0] * len(edges)
-    for targets in edges:
-        for target, _ in targets:
-            incoming[target] += 1
-    if incoming[0]:
-        return None
-    greatest = [0] * len(edges)
-    order = [0]
-    for state in order:
-        for target, weight in edges[state]:
-            greatest[target] = max(greatest[target], greatest[state] + weight)
-            incoming[target] -= 1
-            if incoming[target] == 0:
-                order.append(target)
-    return max(greatest) if len(order) == len(edges) else None
-
-
-def is_finite(language: Language) -> bool:
-    """Whether there are only finitely many texts."""
-    return lengths(language)[1] is not None
-
-
-def _weighted(language: Language) -> tuple[bytes, Rows, list[int]]:
-    """Columns that tell apart the bytes that continue a code point, the rows, and 1 for columns that start one."""
-    continues = (np.arange(256) & 0xC0) == 0x80
-    joint, byte_class = np.unique(language.byte_class * np.int32(2) + continues, return_inverse=True)
-    rows = language.transitions[:, joint >> 1].tolist()
-    return byte_class.astype(np.uint8).tobytes(), rows, (1 - (joint & 1)).tolist()
 
 
 def shortest(language: Language) -> bytes:

@@ -13,8 +13,11 @@ Records (first word: the operation):
     LOOP body minimum maximum                    body, counted in the frame's data (maximum -1: no end)
     LEXEME automaton next                        one lexeme, then `next`
     VALUE n pc...                                a JSON value, dispatched on its first byte
-    STRING minimum maximum automaton home        inside a JSON string (automaton 0: any text of these lengths), in
-                                                 body state `home` between characters
+    STRING minimum maximum automaton home lengths unbounded
+                                                 inside a JSON string (automaton 0: any text of these lengths), in
+                                                 body state `home` between characters. Where an automaton has bounds
+                                                 beside it: the block of its remaining lengths, and the STRING record
+                                                 without the bounds (else 0)
     ARRAY_OPEN ARRAY_AFTER ARRAY_NEXT ...        after `[`, after an item, after `,`
     ITEMS_OPEN ITEMS_AFTER ITEMS_NEXT ...        the same places of an array that an automaton over items describes
     OBJECT_OPEN OBJECT_KEY OBJECT_COLON ...      after `{`, inside a key, after it, after `:`, after a value, after `,`
@@ -31,7 +34,7 @@ then a thread of that record that returns to the place after the key.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +56,7 @@ from tokamask.grammar.json_schema.shapes import (
 from tokamask.grammar.language import Language
 from tokamask.grammar.other_names import Choice, choices_of, fewest_properties
 from tokamask.grammar.string_body import MINIMAL, NORMAL
+from tokamask.grammar.text_lengths import UNBOUNDED, remaining_lengths
 
 END, RETURN, CALL, CHOICE, LOOP, LEXEME = range(6)
 VALUE, STRING, ARRAY_OPEN, ARRAY_AFTER, ARRAY_NEXT, ITEMS_OPEN, ITEMS_AFTER, ITEMS_NEXT = range(6, 14)
@@ -97,13 +101,16 @@ ITEMS_WHITESPACE, ITEMS_STATES = 3, 4
     OBJECT_HOME,
     OBJECT_PROPERTIES,
 ) = range(6, 24)
-STRING_HOME = 4  # word of a STRING record, the last one; the first four are listed above
+STRING_HOME, STRING_LENGTHS, STRING_UNBOUNDED = range(4, 7)  # words of a STRING record; the first are listed above
 CHOICE_WORDS = 3  # of a choice: STRING record of the names, VALUE record, witnesses met (a bit each)
 
 # Words of an automaton block: sizes, offsets (relative to the block) and the class of each byte.
 AUTOMATON_STATES, AUTOMATON_CLASSES, AUTOMATON_ROWS, AUTOMATON_CLASS_START, AUTOMATON_CLASS_BYTES = range(5)
 AUTOMATON_CLASS_OF = 5
 ACCEPTING, LIVE = 1, 2  # flags in the first word of a state's row: may end here, may go on
+# Words of a block of remaining lengths: the largest of the fewest code points to acceptance, whether all states have no
+# end to them; then of each state the fewest and the most (-1: no end).
+LENGTHS_LONGEST, LENGTHS_ARE_ENDLESS, LENGTHS_OF = range(3)
 
 # Words of a frame: its length, required properties still missing, declared ones present, all of them (up to the largest
 # number that matters), witnesses still missing; then the declared ones present as bits, or the position among them.
@@ -123,6 +130,7 @@ class Program:
     records: npt.NDArray[np.int32]
 
 
+BlockMaker = Callable[[Language], npt.NDArray[np.int32]]
 _HOMES = {Escapes.ANY: NORMAL, Escapes.MINIMAL: MINIMAL}
 
 
@@ -163,12 +171,20 @@ def automaton_block(language: Language) -> npt.NDArray[np.int32]:
     return block
 
 
+def lengths_block(language: Language) -> npt.NDArray[np.int32]:
+    """The words that tell how many code points lead from each state of an automaton to acceptance."""
+    remaining = remaining_lengths(language)
+    header = [int(remaining[:, 0].max()), int((remaining[:, 1] == UNBOUNDED).all())]
+    return np.concatenate((np.array(header, dtype=np.int32), remaining.ravel()))
+
+
 class _Assembler:
     def __init__(self) -> None:
         self.words: list[int] = [END, RETURN, EXITS]
         self.records = [END_PC, RETURN_PC]
-        self.automata: dict[Language, int] = {}  # offset from the first automaton
-        self.automata_words = 0
+        # Blocks of words behind all records, by what they are made of and how: offset from the first block.
+        self.blocks: dict[tuple[Language, BlockMaker], int] = {}
+        self.block_words = 0
         self.references: list[int] = []  # words that hold such an offset
         self.values: dict[tuple[int, int], int] = {}  # (id of shapes, node) -> pc
         self.strings: dict[tuple[int, int | None, Language | None, int], int] = {}
@@ -179,7 +195,7 @@ class _Assembler:
         for place in self.references:
             self.words[place] += base
         parts = [np.array(self.words, dtype=np.int32)]
-        parts.extend(automaton_block(language) for language in self.automata)
+        parts.extend(made(language) for language, made in self.blocks)
         return np.concatenate(parts)
 
     def emit(self, *words: int) -> int:
@@ -191,10 +207,14 @@ class _Assembler:
 
     def automaton(self, place: int, language: Language) -> None:
         """Let the word at `place` refer to the automaton of `language`."""
-        offset = self.automata.get(language)
+        self.block(place, language, automaton_block)
+
+    def block(self, place: int, language: Language, made: BlockMaker) -> None:
+        """Let the word at `place` refer to a block."""
+        offset = self.blocks.get((language, made))
         if offset is None:
-            offset = self.automata[language] = self.automata_words
-            self.automata_words += len(automaton_block(language))
+            offset = self.blocks[language, made] = self.block_words
+            self.block_words += len(made(language))
         self.words[place] = offset
         self.references.append(place)
 
@@ -352,9 +372,12 @@ class _Assembler:
         key = (minimum, maximum, language, home)
         pc = self.strings.get(key)
         if pc is None:
-            pc = self.strings[key] = self.emit(STRING, *_bounds(minimum, maximum), 0, home)
+            pc = self.strings[key] = self.emit(STRING, *_bounds(minimum, maximum), 0, home, 0, 0)
             if language is not None:
                 self.automaton(pc + 3, language)
+                if minimum or maximum is not None:
+                    self.block(pc + STRING_LENGTHS, language, lengths_block)
+                    self.words[pc + STRING_UNBOUNDED] = self.string(0, None, language, home)
         return pc
 
     def names(self, names: Sequence[bytes]) -> int:

@@ -17,10 +17,12 @@ from tokamask.grammar.configurations import (
 )
 from tokamask.grammar.jit import jit
 from tokamask.grammar.lexemes import (
-    automaton_can_escape,
     automaton_flags,
     automaton_move,
-    automaton_read,
+    count_begun,
+    string_can_escape,
+    string_move,
+    string_read,
 )
 from tokamask.grammar.name_table import (
     OFF,
@@ -97,25 +99,20 @@ Words = npt.NDArray[np.int32]
 
 @jit
 def _string(P: Words, M: Words, pc: int, data: int, lexeme: int, packed: int, ret: int, byte: int) -> None:
-    minimum = P[pc + 1]
-    maximum = P[pc + 2]
     block = P[pc + 3]
     state = packed & 255
     home = P[pc + STRING_HOME]
     if state == home:
         if byte == QUOTE:
-            if data >= minimum and (block == 0 or automaton_flags(P, block, lexeme) & ACCEPTING):
+            if data >= P[pc + 1] and (block == 0 or automaton_flags(P, block, lexeme) & ACCEPTING):
                 push_threads(M, ret)
             return
-        if maximum >= 0:
-            if data >= maximum:
-                return
-            data += 1
-        elif data < minimum:
-            data += 1
+        data = count_begun(P, pc, data)
+        if data < 0:
+            return
         if byte == BACKSLASH:
             escape = BODY[home, BACKSLASH]
-            if block == 0 or automaton_can_escape(P, block, lexeme, escape):
+            if block == 0 or string_can_escape(P, pc, data, lexeme, escape):
                 push(M, pc, data, lexeme, escape, ret)
             return
     if is_escape_state(state):
@@ -126,17 +123,17 @@ def _string(P: Words, M: Words, pc: int, data: int, lexeme: int, packed: int, re
             # The decoded character does not matter, so states with different digits are the same state.
             push(M, pc, data, 0, home if packed & 255 == COMPLETE else packed & 255, ret)
         elif packed & 255 == COMPLETE:
-            lexeme = automaton_read(P, block, lexeme, packed >> 8)
+            lexeme = string_read(P, pc, data, lexeme, packed >> 8)
             if lexeme >= 0:
                 push(M, pc, data, lexeme, home, ret)
-        elif automaton_can_escape(P, block, lexeme, packed):
+        elif string_can_escape(P, pc, data, lexeme, packed):
             push(M, pc, data, lexeme, packed, ret)
         return
     target = BODY[state, byte]
     if target < 0:
         return
     if block != 0:
-        lexeme = automaton_move(P, block, lexeme, byte)
+        lexeme = string_move(P, pc, data, lexeme, byte)
         if lexeme < 0:
             return
     push(M, pc, data, lexeme, target, ret)

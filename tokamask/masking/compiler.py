@@ -30,7 +30,7 @@ from tokamask.masking.vocabulary import Vocabulary
 
 __all__ = ["Budget", "CompiledGrammar", "GrammarCompiler"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Of saved compiled grammars: program and arena layout."""
 
 

@@ -2,7 +2,8 @@
 
 This is an upper bound on the tokens needed, exact for a vocabulary of single bytes, and it is cheap: it is found once
 for every record of a program and every state of its automata (a least fixpoint, as in Knuth 1977, "A generalization of
-Dijkstra's algorithm"), and summed along the stack.
+Dijkstra's algorithm"), and summed along the stack. Strings that count characters have tables of their own, see
+`string_costs`.
 
 The array K runs parallel to the program P: K[pc] is the cost from entering a record to leaving its frame, K[row] of an
 automaton's state row the cost to acceptance, K[row + 1] the same inside a JSON string, where some characters take
@@ -84,6 +85,8 @@ from tokamask.grammar.program import (
     OBJECT_WITNESSES,
     RETURN,
     STRING,
+    STRING_LENGTHS,
+    STRING_UNBOUNDED,
     VALUE,
 )
 from tokamask.grammar.properties import frame_has, may_add, may_choose, may_declare, position
@@ -157,7 +160,7 @@ def _string_byte_cost(P: Words, K: Words, byte: int) -> int:
 
 
 @jit
-def _analyse_automaton(P: Words, K: Words, block: int) -> None:
+def analyse_automaton(P: Words, K: Words, block: int) -> None:
     """Relax the cost of every state until nothing changes; K[block] remembers that it was done."""
     if K[block] == 0:
         return
@@ -189,6 +192,31 @@ def _analyse_automaton(P: Words, K: Words, block: int) -> None:
                 if best < K[row + inside]:
                     K[row + inside] = best
                     changed = True
+
+
+@jit
+def costs_before(P: Words, K: Words, block: int, behind: Words, out: Words, ending: int) -> None:
+    """From the costs inside a string where one code point more has begun, those before, of the states of an automaton.
+
+    `behind` and `out` have a cost for each state; `ending` is the cost of accepting here. The automaton is analysed.
+    """
+    states = P[block + AUTOMATON_STATES]
+    classes = P[block + AUTOMATON_CLASSES]
+    starts = block + P[block + AUTOMATON_CLASS_START]
+    members = block + P[block + AUTOMATON_CLASS_BYTES]
+    for state in range(states):
+        out[state] = ending if P[state_row(P, block, state)] & ACCEPTING else NEVER
+    # What continues a code point begins none: three such bytes at most, and the rows are settled.
+    for _ in range(4):
+        for state in range(states):
+            row = state_row(P, block, state) + 1
+            for c in range(classes):
+                target = P[row + c]
+                if target >= 0:
+                    # All bytes of a class that leads anywhere are alike in this.
+                    begins = P[members + P[starts + c]] & 0xC0 != 0x80
+                    further = behind[target] if begins else out[target]
+                    out[state] = min(out[state], _sum(K[starts + c], further))
 
 
 @jit
@@ -345,7 +373,7 @@ def _analyse_record(P: Words, K: Words, pc: int) -> int:
             return 0
         return min(NEVER, P[pc + 2] * K[P[pc + 1]])
     if operation == LEXEME:
-        _analyse_automaton(P, K, P[pc + 1])
+        analyse_automaton(P, K, P[pc + 1])
         return _sum(K[state_row(P, P[pc + 1], 0)], K[P[pc + 2]])
     if operation == VALUE:
         best = NEVER
@@ -356,17 +384,17 @@ def _analyse_record(P: Words, K: Words, pc: int) -> int:
     if operation == STRING:
         if P[pc + 3] == 0:
             return P[pc + 1] + 1
-        _analyse_automaton(P, K, P[pc + 3])
-        return _sum(K[state_row(P, P[pc + 3], 0) + 1], 1)
+        analyse_automaton(P, K, P[pc + 3])
+        return _sum(_inside_cost(P, K, pc, 0, 0), 1)
     if operation == ARRAY_OPEN:
-        _analyse_automaton(P, K, P[pc + ARRAY_WHITESPACE])
+        analyse_automaton(P, K, P[pc + ARRAY_WHITESPACE])
         total = _items_cost(P, K, pc, 0)
         return total if P[pc + ARRAY_MINIMUM] == 0 or total == NEVER else total - 1
     if operation == ITEMS_OPEN:
-        _analyse_automaton(P, K, P[pc + ITEMS_WHITESPACE])
+        analyse_automaton(P, K, P[pc + ITEMS_WHITESPACE])
         return _analyse_items(P, K, pc)
     if operation == OBJECT_OPEN:
-        _analyse_automaton(P, K, P[pc + OBJECT_WHITESPACE])
+        analyse_automaton(P, K, P[pc + OBJECT_WHITESPACE])
         # There is no arena yet; without data nobody looks into it.
         return _analyse_object(P, P, K, pc)
     return NEVER
@@ -525,75 +553,89 @@ def _next_key_cost(P: Words, M: Words, K: Words, record: int, data: int) -> int:
     return best
 
 
+@jit
+def _inside_cost(P: Words, K: Words, pc: int, count: int, state: int) -> int:
+    """From a state of a string's automaton, after `count` code points begun, to acceptance within the bounds."""
+    if P[pc + STRING_LENGTHS]:
+        row = -1
+        if count < P[pc + 1]:
+            row = K[pc + STRING_UNBOUNDED] + count
+        elif 0 <= P[pc + 2] < count + K[pc + STRING_UNBOUNDED]:
+            row = P[pc + 2] - count
+        if row >= 0:
+            return K[K[pc + STRING_LENGTHS] + row * P[P[pc + 3] + AUTOMATON_STATES] + state]
+    return K[state_row(P, P[pc + 3], state) + 1]
+
+
 # The least cost behind the code points low..high among the 64, 4096 or 262144 that begin at `first`. `state` is where
 # their leading bytes led. Neighbours that lead to the same place cost the same, and ranges of characters make almost
 # all of them do so. (Three functions, for kernels do not recurse.)
 
 
 @jit
-def _least_in_64(P: Words, K: Words, block: int, state: int, low: int, high: int, first: int) -> int:
+def _least_in_64(P: Words, K: Words, pc: int, count: int, state: int, low: int, high: int, first: int) -> int:
     best = NEVER
     for code_point in range(max(low, first), min(high, first + 63) + 1):
-        target = automaton_move(P, block, state, 0x80 | (code_point & 63))
+        target = automaton_move(P, P[pc + 3], state, 0x80 | (code_point & 63))
         if target >= 0:
-            best = min(best, K[state_row(P, block, target) + 1])
+            best = min(best, _inside_cost(P, K, pc, count, target))
     return best
 
 
 @jit
-def _least_in_4096(P: Words, K: Words, block: int, state: int, low: int, high: int, first: int) -> int:
+def _least_in_4096(P: Words, K: Words, pc: int, count: int, state: int, low: int, high: int, first: int) -> int:
     best = NEVER
     known = -1
     for begin in range(first, first + 4096, 64):
-        target = automaton_move(P, block, state, 0x80 | (begin >> 6 & 63))
+        target = automaton_move(P, P[pc + 3], state, 0x80 | (begin >> 6 & 63))
         if target >= 0 and target != known and begin <= high and begin + 63 >= low:
-            best = min(best, _least_in_64(P, K, block, target, low, high, begin))
+            best = min(best, _least_in_64(P, K, pc, count, target, low, high, begin))
             known = target if low <= begin and begin + 63 <= high else -1
     return best
 
 
 @jit
-def _least_in_262144(P: Words, K: Words, block: int, state: int, low: int, high: int, first: int) -> int:
+def _least_in_262144(P: Words, K: Words, pc: int, count: int, state: int, low: int, high: int, first: int) -> int:
     best = NEVER
     known = -1
     for begin in range(first, first + 262144, 4096):
-        target = automaton_move(P, block, state, 0x80 | (begin >> 12 & 63))
+        target = automaton_move(P, P[pc + 3], state, 0x80 | (begin >> 12 & 63))
         if target >= 0 and target != known and begin <= high and begin + 4095 >= low:
-            best = min(best, _least_in_4096(P, K, block, target, low, high, begin))
+            best = min(best, _least_in_4096(P, K, pc, count, target, low, high, begin))
             known = target if low <= begin and begin + 4095 <= high else -1
     return best
 
 
 @jit
-def _least_escaped(P: Words, K: Words, block: int, state: int, low: int, high: int) -> int:
+def _least_escaped(P: Words, K: Words, pc: int, count: int, state: int, low: int, high: int) -> int:
     """The least cost inside a string behind any code point of low..high that the automaton can read."""
     best = NEVER
     for code_point in range(low, min(high, 0x7F) + 1):
-        target = automaton_move(P, block, state, code_point)
+        target = automaton_move(P, P[pc + 3], state, code_point)
         if target >= 0:
-            best = min(best, K[state_row(P, block, target) + 1])
+            best = min(best, _inside_cost(P, K, pc, count, target))
     for lead in range(0xC2, 0xF5):
-        target = automaton_move(P, block, state, lead)
+        target = automaton_move(P, P[pc + 3], state, lead)
         if target < 0:
             continue
         if lead < 0xE0:
-            best = min(best, _least_in_64(P, K, block, target, low, high, (lead & 0x1F) << 6))
+            best = min(best, _least_in_64(P, K, pc, count, target, low, high, (lead & 0x1F) << 6))
         elif lead < 0xF0:
-            best = min(best, _least_in_4096(P, K, block, target, low, high, (lead & 0x0F) << 12))
+            best = min(best, _least_in_4096(P, K, pc, count, target, low, high, (lead & 0x0F) << 12))
         else:
-            best = min(best, _least_in_262144(P, K, block, target, low, high, (lead & 0x07) << 18))
+            best = min(best, _least_in_262144(P, K, pc, count, target, low, high, (lead & 0x07) << 18))
     return best
 
 
 @jit
-def _string_cost(P: Words, K: Words, pc: int, data: int, lexeme: int, packed: int) -> int:
+def _string_cost(P: Words, K: Words, pc: int, count: int, lexeme: int, packed: int) -> int:
     block = P[pc + 3]
     state = packed & 255
     if block == 0:
-        return TO_NORMAL[state] + max(0, P[pc + 1] - data) + 1
+        return TO_NORMAL[state] + max(0, P[pc + 1] - count) + 1
     if not is_escape_state(state):
         # Inside a raw character the automaton's own path counts its remaining bytes.
-        return _sum(K[state_row(P, block, lexeme) + 1], 1)
+        return _sum(_inside_cost(P, K, pc, count, lexeme), 1)
     if state >= MINIMAL:
         best = NEVER
         for code_point in range(MOST_ESCAPED + 1):
@@ -602,16 +644,16 @@ def _string_cost(P: Words, K: Words, pc: int, data: int, lexeme: int, packed: in
                 bytes_left = TO_NORMAL[state]
                 if state == MINIMAL_ESCAPE and not has_short_escape(code_point):
                     bytes_left = 5
-                best = min(best, _sum(bytes_left, K[state_row(P, block, target) + 1]))
+                best = min(best, _sum(bytes_left, _inside_cost(P, K, pc, count, target)))
         return _sum(best, 1)
     low = escape_low(packed)
     high = escape_high(packed)
     if state == ESCAPE or state == HEX_0:
         high = 0xFFFF
-    best = _sum(TO_NORMAL[state], _least_escaped(P, K, block, lexeme, low, high))
+    best = _sum(TO_NORMAL[state], _least_escaped(P, K, pc, count, lexeme, low, high))
     if state == ESCAPE or state == HEX_0:
         # Beyond U+FFFF it takes a second escape.
-        best = min(best, _sum(TO_NORMAL[state] + 6, _least_escaped(P, K, block, lexeme, 0x10000, 0x10FFFF)))
+        best = min(best, _sum(TO_NORMAL[state] + 6, _least_escaped(P, K, pc, count, lexeme, 0x10000, 0x10FFFF)))
     if state == ESCAPE:
         best = _sum(best, 4)  # \uXXXX, unless a short escape does
         for byte in (0x22, 0x5C, 0x2F, 0x62, 0x66, 0x6E, 0x72, 0x74):
@@ -619,9 +661,9 @@ def _string_cost(P: Words, K: Words, pc: int, data: int, lexeme: int, packed: in
             if after & 255 == COMPLETE:
                 target = automaton_read(P, block, lexeme, after >> 8)
                 if target >= 0:
-                    best = min(best, _sum(1, K[state_row(P, block, target) + 1]))
+                    best = min(best, _sum(1, _inside_cost(P, K, pc, count, target)))
     elif state == HEX_1D:
-        best = min(best, _sum(9, _least_escaped(P, K, block, lexeme, 0x10000, 0x10FFFF)))
+        best = min(best, _sum(9, _least_escaped(P, K, pc, count, lexeme, 0x10000, 0x10FFFF)))
     return _sum(best, 1)
 
 

@@ -8,7 +8,8 @@ another thread. A missing one is found by walking the token trie with the thread
   walked (see `pieces`), once for all strings that return to the same configuration;
 - inside a lexeme or a patterned string the walk carries the automaton's state alone; configurations come in only where
   the lexeme may end, and for a string its closing tokens are walked apart: those that stay inside are then found once
-  for all places that it may return to.
+  for all places that it may return to. Where a pattern has bounds on the length beside it, tokens that cannot come near
+  them are those of the pattern alone; only near a bound does the walk count characters.
 
 Operations of a thread, at M[OPERATIONS] + offset: rows, tokens, link (thread or 0), then the rows, then the tokens.
 Row r >= 0 begins at V[r]; row r < 0 is number -1 - r of the arena.
@@ -45,13 +46,15 @@ from tokamask.grammar.configurations import (
     intern_thread,
 )
 from tokamask.grammar.jit import jit
-from tokamask.grammar.lexemes import automaton_flags, automaton_move
+from tokamask.grammar.lexemes import automaton_flags, automaton_move, count_begun, string_move
 from tokamask.grammar.moves import ANY_BYTE, candidate_buffer, configuration_candidates, list_automaton, move
 from tokamask.grammar.name_table import OFF, complete_name, name_move
 from tokamask.grammar.program import (
     ACCEPTING,
     END,
     EXITS_PC,
+    LENGTHS_ARE_ENDLESS,
+    LENGTHS_LONGEST,
     LEXEME,
     OBJECT_COLON,
     OBJECT_COUNT,
@@ -61,6 +64,8 @@ from tokamask.grammar.program import (
     OBJECT_OPEN,
     STRING,
     STRING_HOME,
+    STRING_LENGTHS,
+    STRING_UNBOUNDED,
 )
 from tokamask.grammar.program import EXITS as EXITS_OPERATION
 from tokamask.grammar.properties import data_after_name, may_add
@@ -318,9 +323,85 @@ def _walk_string(P: Words, M: Words, V: Words, pc: int, lexeme: int, state: int)
 
 
 @jit
-def _walk_string_exits(P: Words, M: Words, V: Words, pc: int, lexeme: int, escape: int, ret: int) -> int:
+def _walk_counted_string(P: Words, M: Words, V: Words, pc: int, data: int, lexeme: int, state: int) -> int:
+    """The same near a bound on the length: the walk counts characters too."""
+    home = P[pc + STRING_HOME]
+    nodes = V[NODES]
+    has_row = 0
+    limit = M[WALK_CAPACITY] // 2
+    M[M[WALK]] = nodes
+    M[M[WALK] + 1] = data
+    M[M[WALK] + 2] = lexeme
+    M[M[WALK] + 3] = state
+    top = 4
+    while top > 0:
+        top -= 4
+        node = M[M[WALK] + top]
+        data = M[M[WALK] + top + 1]
+        lexeme = M[M[WALK] + top + 2]
+        state = M[M[WALK] + top + 3]
+        if top > limit - 1040:
+            M[OVERFLOW] = WALK_FULL
+            return FULL
+        begun = count_begun(P, pc, data) if state == home else data
+        if begun < 0:
+            continue
+        first = nodes + 4 * V[node + 1]
+        for child in range(first, first + 4 * child_count(V, node), 4):
+            M[VISITS] += 1
+            byte = V[child] & 255
+            if state == home and byte == BACKSLASH:
+                if not has_room(M):
+                    return FULL
+                inner = move(P, M, intern_single(P, M, pc, data, lexeme, home, 0), byte)
+                if inner < 0:
+                    return FULL
+                if inner:
+                    has_row = _take(M, V, V[TOKENS], child, has_row)
+                    has_row = _walk(P, M, V, nodes, V[TOKENS], child, inner, limit, has_row)
+                    if has_row < 0:
+                        return FULL
+                continue
+            body = BODY[state, byte]
+            target = -1
+            if body >= 0:
+                target = string_move(P, pc, begun, lexeme, byte)
+            if target >= 0:
+                has_row = _take(M, V, V[TOKENS], child, has_row)
+                if child_count(V, child):
+                    M[M[WALK] + top] = child
+                    M[M[WALK] + top + 1] = begun
+                    M[M[WALK] + top + 2] = target
+                    M[M[WALK] + top + 3] = body
+                    top += 4
+    return has_row
+
+
+@jit
+def _is_below_maximum(P: Words, V: Words, pc: int, data: int) -> bool:
+    """Whether whatever one token adds to a counted string leaves room for a way to acceptance."""
+    longest = P[P[pc + STRING_LENGTHS] + LENGTHS_LONGEST]
+    return P[pc + 2] < 0 or data + V[LENGTH_COUNT] - 1 + longest <= P[pc + 2]
+
+
+@jit
+def _is_free_of_bounds(P: Words, V: Words, pc: int, data: int) -> bool:
+    """Whether the tokens that may come in a string with bounds are those of the string without them."""
+    return P[pc + STRING_LENGTHS] != 0 and data >= P[pc + 1] and _is_below_maximum(P, V, pc, data)
+
+
+@jit
+def _stays_free_of_bounds(P: Words, V: Words, pc: int, data: int) -> bool:
+    """The same for tokens that stay inside: where every state has no end to its lengths, the minimum is in reach."""
+    lengths = P[pc + STRING_LENGTHS]
+    return P[lengths + LENGTHS_ARE_ENDLESS] != 0 and _is_below_maximum(P, V, pc, data)
+
+
+@jit
+def _walk_string_exits(P: Words, M: Words, V: Words, pc: int, data: int, lexeme: int, escape: int, ret: int) -> int:
     """Exits of a string with an automaton: what the text before the quote must leave in an accepting state."""
     block = P[pc + 3]
+    maximum = P[pc + 2]
     behind = closure(P, M, ret)
     if M[OVERFLOW]:
         return FULL
@@ -328,6 +409,9 @@ def _walk_string_exits(P: Words, M: Words, V: Words, pc: int, lexeme: int, escap
     entry = V[EXITS] + escape * EXIT_WORDS
     first = V[GROUPS] + V[entry + EXIT_FIRST_GROUP] * GROUP_WORDS
     for group in range(first, first + V[entry + EXIT_GROUP_COUNT] * GROUP_WORDS, GROUP_WORDS):
+        count = data + V[group + GROUP_CHARACTERS]
+        if count < P[pc + 1] or 0 <= maximum < count:
+            continue
         reached = lexeme
         text = V[group + GROUP_TEXT]
         for i in range(text, text + V[group + GROUP_LENGTH]):
@@ -339,7 +423,7 @@ def _walk_string_exits(P: Words, M: Words, V: Words, pc: int, lexeme: int, escap
                 break
         after = 0
         if reached == UNSETTLED:
-            after = _behind_group(P, M, V, intern_single(P, M, pc, 0, lexeme, escape, ret), group)
+            after = _behind_group(P, M, V, intern_single(P, M, pc, data, lexeme, escape, ret), group)
             if after < 0:
                 return FULL
         elif reached >= 0 and automaton_flags(P, block, reached) & ACCEPTING:
@@ -493,13 +577,19 @@ def find_mask(P: Words, M: Words, V: Words, thread: int) -> int:
             has_row = _walk_exit(P, M, V, V[entry + EXIT_NODES], V[entry + EXIT_TOKENS], ret, has_row)
     elif operation == LEXEME:
         has_row = _walk_lexeme(P, M, V, pc, data, lexeme, ret)
+    elif operation == STRING and _is_free_of_bounds(P, V, pc, data):
+        link = intern_thread(M, P[pc + STRING_UNBOUNDED], 0, lexeme, escape, ret)
     elif operation == STRING and P[pc + 3] != 0 and not is_escape_state(state):
         if ret:
             # What stays inside does not depend on where the string returns to.
-            link = intern_thread(M, pc, 0, lexeme, escape, 0)
-            has_row = _walk_string_exits(P, M, V, pc, lexeme, escape, ret)
-        else:
+            link = intern_thread(M, pc, data, lexeme, escape, 0)
+            has_row = _walk_string_exits(P, M, V, pc, data, lexeme, escape, ret)
+        elif P[pc + STRING_LENGTHS] == 0:
             has_row = _walk_string(P, M, V, pc, lexeme, state)
+        elif _stays_free_of_bounds(P, V, pc, data):
+            link = intern_thread(M, P[pc + STRING_UNBOUNDED], 0, lexeme, escape, 0)
+        else:
+            has_row = _walk_counted_string(P, M, V, pc, data, lexeme, state)
     elif operation == STRING and P[pc + 3] == 0:
         least = P[pc + 1] - data
         most = -1

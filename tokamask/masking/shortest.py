@@ -27,6 +27,7 @@ from tokamask.masking import requests
 from tokamask.masking.bitmask import clear_tokens, set_tokens
 from tokamask.masking.completion_kernels import TOO_MANY
 from tokamask.masking.cost_kernels import MISSING_BYTE, NEVER, analyse
+from tokamask.masking.string_costs import with_string_costs
 
 if TYPE_CHECKING:
     from tokamask.masking.compiler import CompiledGrammar
@@ -65,6 +66,7 @@ class Shortest:
         costs[-256:][[text[0] for text in texts if text is not None and len(text) == 1]] = 1
         # Costs take it that JSON's own punctuation, digits and some character can be spelled byte by byte.
         self._is_bounded_by_cost = bool((costs[-256:][0x20:0x7F] == 1).all())
+        costs = with_string_costs(program, costs)
         analyse(program.words, costs, program.records)
         compiled.provide_costs(costs)
         self._longest = max((len(text) for text in texts if text), default=1)

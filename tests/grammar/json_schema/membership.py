@@ -39,8 +39,8 @@ def _fits(shapes: JsonShapes, shape: Shape, value: object) -> bool:
         case StringShape(minimum, maximum, language), str():
             if any("\ud800" <= character <= "\udfff" for character in value):
                 return False
-            if language is not None:
-                return language.matches(value.encode())
+            if language is not None and not language.matches(value.encode()):
+                return False
             return minimum <= len(value) and (maximum is None or len(value) <= maximum)
         case ArrayShape(prefix, rest, minimum, maximum), list():
             if len(value) < minimum or (maximum is not None and len(value) > maximum):

@@ -24,6 +24,7 @@ from tokamask.grammar.json_schema.shapes import (
     StringShape,
 )
 from tokamask.grammar.language import Language, complement_in_text, empty, union
+from tokamask.grammar.text_lengths import with_length
 
 NAMES = st.sampled_from(["a", "b", "c", ""])
 SCALARS = st.sampled_from([None, False, True, 0, 1, 2, -1, 1.5, 3.0, "", "a", "ab", "b", "abc", "é", "😀"])
@@ -131,7 +132,7 @@ def variants(shape: Shape, witness: dict[int, Any]) -> list[Any]:
             return [read_back(text) for text in some_texts(language, 3)]
         case StringShape(minimum, maximum, language):
             if language:
-                return [text.decode() for text in some_texts(language, 3)]
+                return [text.decode() for text in some_texts(with_length(language, minimum, maximum), 3)]
             return ["x" * minimum, "x" * (maximum or minimum)]
         case ArrayShape(prefix, rest, minimum, maximum):
             longest = len(prefix) + (rest is not None)

@@ -32,6 +32,7 @@ from tokamask.grammar.json_schema.obligations import FALSE, is_plainly_empty, po
 from tokamask.grammar.json_schema.reports import Refusal
 from tokamask.grammar.json_schema.shaping import allows, string_shape
 from tokamask.grammar.language import texts_of
+from tokamask.grammar.text_lengths import with_length
 
 # States of one automaton over items.
 MAXIMUM_ITEM_STATES = 4_096
@@ -215,13 +216,14 @@ def _few_numbers(demand: NumberDemand) -> list[Fraction] | None:
 def _few_texts(demand: StringDemand) -> list[str] | None:
     try:
         shape = string_shape(demand)
+        if shape is None:
+            return []
+        if shape.language is None:
+            return [""] if shape.maximum == 0 else None
+        language = with_length(shape.language, shape.minimum, shape.maximum)
     except (UnsupportedFeature, CompileBudgetExceeded):
         return None
-    if shape is None:
-        return []
-    if shape.language is None:
-        return [""] if shape.maximum == 0 else None
-    texts = texts_of(shape.language, MOST_VALUES)
+    texts = texts_of(language, MOST_VALUES)
     return None if texts is None else [text.decode() for text in texts]
 
 

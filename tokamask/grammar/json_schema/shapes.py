@@ -24,8 +24,9 @@ class ScalarShape:
 class StringShape:
     """A string. Lengths count code points after unescaping.
 
-    With a `language` (over the UTF-8 bytes of the unescaped text) the bounds are already part of it, and `minimum` and
-    `maximum` are 0 and None.
+    With a `language` (over the UTF-8 bytes of the unescaped text) the bounds either are part of it, or exclude some of
+    its texts, but not all, and are such that the language's remaining lengths tell where a text within them can be
+    reached (`text_lengths.is_countable`).
     """
 
     minimum: int = 0

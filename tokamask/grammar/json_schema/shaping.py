@@ -16,11 +16,19 @@ from tokamask.grammar.json_schema.demands import (
     StringDemand,
 )
 from tokamask.grammar.json_schema.shapes import ScalarShape, StringShape
-from tokamask.grammar.language import Language, difference, intersection, union, with_length
+from tokamask.grammar.language import Language, difference, intersection, union
 from tokamask.grammar.numbers import decimal_language, integer_language, number_language, number_values
+from tokamask.grammar.text_lengths import binding_bounds, is_countable, lengths, remaining_lengths, with_length
 
 # Patterns that may apply to one value, each as an alternative of its own.
 FEW_PATTERNS = 4
+
+# An automaton that counts characters itself takes states times bound, some 10 us each, here at most. Where the bound is
+# that near, every count has masks of its own whoever counts, as one token may reach it (the longest has 76 characters),
+# and those of a mere automaton are simplest. Further away the recogniser counts: masks far from a bound are shared.
+FEW_STATES = 128
+# Near its bounds, a counted string takes a number for each state and each character missing or left (`string_costs`).
+MOST_COUNTED = 1 << 20
 
 NULL = ScalarShape(Language.literal(b"null"))
 _BOOLEANS = {
@@ -162,9 +170,23 @@ def string_shape(demand: StringDemand) -> StringShape | None:
     if not demand.languages:
         return StringShape(demand.minimum, demand.maximum)
     language = reduce(intersection, demand.languages)
-    if demand.minimum or demand.maximum is not None:
-        language = with_length(language, demand.minimum, demand.maximum)
-    return None if language.is_empty else StringShape(language=language)
+    minimum, maximum = binding_bounds(language, demand.minimum, demand.maximum)
+    if not _is_counted(language, minimum, maximum):
+        language = with_length(language, minimum, maximum)
+        return None if language.is_empty else StringShape(language=language)
+    fewest, most = lengths(language)
+    is_empty = (maximum is not None and maximum < fewest) or (most is not None and most < minimum)
+    return None if is_empty else StringShape(minimum, maximum, language)
+
+
+def _is_counted(language: Language, minimum: int, maximum: int | None) -> bool:
+    """Whether the recogniser counts the characters, beside the automaton, rather than the automaton itself."""
+    states = len(language.accepting)
+    top = minimum if maximum is None else maximum
+    if top == 0 or states * (top + 1) <= FEW_STATES:
+        return False
+    near = minimum + int(remaining_lengths(language)[:, 0].max())
+    return states * near <= MOST_COUNTED and is_countable(language, minimum, maximum)
 
 
 def unconfined(demand: NumberDemand | StringDemand) -> ScalarShape | StringShape:

@@ -8,7 +8,8 @@ from tokamask.grammar.json_schema.merging import joint_alternatives
 from tokamask.grammar.json_schema.obligations import pointer_of
 from tokamask.grammar.json_schema.shaping import string_shape
 from tokamask.grammar.json_schema.values import Kind
-from tokamask.grammar.language import Language, any_text, empty, union, with_length
+from tokamask.grammar.language import Language, any_text, empty, union
+from tokamask.grammar.text_lengths import with_length
 
 
 def text_language(node: Node) -> tuple[Language, tuple[Concern, ...]]:
@@ -25,10 +26,8 @@ def text_language(node: Node) -> tuple[Language, tuple[Concern, ...]]:
             assert isinstance(demand, StringDemand)
             shape = string_shape(demand)
             if shape is not None:
-                texts = shape.language
-                if texts is None:
-                    texts = with_length(any_text(), shape.minimum, shape.maximum)
-                language = union(language, texts)
+                texts = any_text() if shape.language is None else shape.language
+                language = union(language, with_length(texts, shape.minimum, shape.maximum))
                 concerns += demand.concerns
     except CompileBudgetExceeded as error:
         raise CompileBudgetExceeded(error.message, pointer=error.pointer or pointer_of(node)) from None

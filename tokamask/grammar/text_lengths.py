@@ -1,0 +1,182 @@
+"""Lengths of the texts of a language, in code points: what they can be from each state, and bounds on them.
+
+Code points are counted where they begin, at bytes that do not continue a UTF-8 sequence. Languages are ones of valid
+UTF-8, so every cycle of their automata begins some.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+
+import numpy as np
+import numpy.typing as npt
+
+from tokamask.grammar.automaton import Rows, explore
+from tokamask.grammar.language import Language, assemble, empty, remembered
+
+UNBOUNDED = -1
+
+_known: weakref.WeakKeyDictionary[Language, npt.NDArray[np.int32]] = weakref.WeakKeyDictionary()
+
+
+def remaining_lengths(language: Language) -> npt.NDArray[np.int32]:
+    """int32 (states, 2): the fewest and the most code points from each state to acceptance (most: or UNBOUNDED).
+
+    Found once for every `Language` object.
+    """
+    table = _known.get(language)
+    if table is None:
+        _, rows, starts = _columns(language)
+        edges = _edges(rows, starts)
+        accepting = language.accepting.tolist()
+        table = np.array([_fewest(edges, accepting), _most(edges)], dtype=np.int32).T.copy()
+        table.flags.writeable = False
+        _known[language] = table
+    return table
+
+
+def lengths(language: Language) -> tuple[int, int | None]:
+    """The least and the greatest number of code points of a text (None: unbounded); (0, 0) for the empty language."""
+    if language.is_empty:
+        return 0, 0
+    fewest, most = remaining_lengths(language)[0].tolist()
+    return fewest, None if most == UNBOUNDED else most
+
+
+def is_finite(language: Language) -> bool:
+    """Whether there are only finitely many texts."""
+    return lengths(language)[1] is not None
+
+
+def binding_bounds(language: Language, minimum: int, maximum: int | None) -> tuple[int, int | None]:
+    """The same bounds as far as they exclude a text: 0 and None where every text meets them."""
+    if minimum == 0 and maximum is None:
+        return 0, None
+    fewest, most = lengths(language)
+    return (
+        minimum if minimum > fewest else 0,
+        None if maximum is not None and most is not None and most <= maximum else maximum,
+    )
+
+
+def is_countable(language: Language, minimum: int, maximum: int | None) -> bool:
+    """Whether `remaining_lengths` tells from where a text within (binding) bounds can be reached.
+
+    After n code points it can if some number from minimum - n to maximum - n is a possible remaining length. The fewest
+    and the most tell that of one bound alone; of both where possible lengths never leave out as many numbers in a row
+    as this window has: /^(ab)*$/ has only even ones, which a window of two cannot miss.
+
+    The possible lengths from a state are those behind its edges, longer by what the edges count, and 0 where it
+    accepts. So it is necessary that from no state the intervals in their place leave out so many, and by induction on
+    the length it is enough.
+    """
+    if minimum == 0 or maximum is None:
+        return True
+    table = remaining_lengths(language).tolist()
+    _, rows, starts = _columns(language)
+    for targets, accepts in zip(_edges(rows, starts), language.accepting.tolist(), strict=True):
+        intervals = [(0, 0)] if accepts else []
+        for target, weight in targets:
+            fewest, most = table[target]
+            intervals.append((fewest + weight, -1 if most == UNBOUNDED else most + weight))
+        intervals.sort()
+        reach = intervals[0][0]
+        for least, greatest in intervals:
+            if least > reach + 1 + maximum - minimum:
+                return False
+            if greatest < 0:
+                break
+            reach = max(reach, greatest)
+    return True
+
+
+def with_length(language: Language, minimum: int, maximum: int | None) -> Language:
+    """The texts of `language` that have at least `minimum` and at most `maximum` code points (None: no upper end).
+
+    Raises:
+        CompileBudgetExceeded: counting as far as needed takes too many states.
+    """
+    if language.is_empty or (maximum is not None and maximum < minimum):
+        return empty()
+    minimum, maximum = binding_bounds(language, minimum, maximum)
+    if minimum == 0 and maximum is None:
+        return language
+    return _counting(language, minimum, maximum)
+
+
+@remembered
+def _counting(language: Language, minimum: int, maximum: int | None) -> Language:
+    """The product with a counter."""
+    byte_class, rows, starts = _columns(language)
+    # Without an upper end nothing needs to be counted beyond the lower one.
+    top = minimum if maximum is None else maximum
+    width = top + 1
+
+    def successors(code: int) -> list[int | None]:
+        state, count = divmod(code, width)
+        row: list[int | None] = []
+        for target, starts_one in zip(rows[state], starts, strict=True):
+            reached = count + starts_one
+            if target < 0 or (reached > top and maximum is not None):
+                row.append(None)
+            else:
+                row.append(target * width + min(reached, top))
+        return row
+
+    products, codes = explore(0, successors)
+    accepts = language.accepting.tolist()
+    accepting = [accepts[code // width] and code % width >= minimum for code in codes]
+    return assemble(byte_class, products, accepting)
+
+
+def _columns(language: Language) -> tuple[bytes, Rows, list[int]]:
+    """Columns that tell apart the bytes that continue a code point, the rows, and 1 for columns that start one."""
+    continues = (np.arange(256) & 0xC0) == 0x80
+    joint, byte_class = np.unique(language.byte_class * np.int32(2) + continues, return_inverse=True)
+    rows = language.transitions[:, joint >> 1].tolist()
+    return byte_class.astype(np.uint8).tobytes(), rows, (1 - (joint & 1)).tolist()
+
+
+def _edges(rows: Rows, starts: list[int]) -> list[set[tuple[int, int]]]:
+    """From each state the distinct (target, code points begun)."""
+    return [{(target, weight) for target, weight in zip(row, starts, strict=True) if target >= 0} for row in rows]
+
+
+def _fewest(edges: list[set[tuple[int, int]]], accepting: list[bool]) -> list[int]:
+    """Breadth first from acceptance backwards; edges that begin no code point go to the front of the queue."""
+    incoming: list[list[tuple[int, int]]] = [[] for _ in edges]
+    for state, targets in enumerate(edges):
+        for target, weight in targets:
+            incoming[target].append((state, weight))
+    fewest = [-1] * len(edges)
+    queue = deque((state, 0) for state, accepts in enumerate(accepting) if accepts)
+    while queue:
+        state, length = queue.popleft()
+        if fewest[state] >= 0:
+            continue
+        fewest[state] = length
+        for source, weight in incoming[state]:
+            if weight:
+                queue.append((source, length + 1))
+            else:
+                queue.appendleft((source, length))
+    return fewest
+
+
+def _most(edges: list[set[tuple[int, int]]]) -> list[int]:
+    """Bottom up, in reverse topological order (Kahn 1962): a state that comes to no turn leads to a cycle."""
+    incoming: list[list[tuple[int, int]]] = [[] for _ in edges]
+    for state, targets in enumerate(edges):
+        for target, weight in targets:
+            incoming[target].append((state, weight))
+    pending = [len(targets) for targets in edges]
+    longest = [0] * len(edges)
+    order = [state for state, count in enumerate(pending) if count == 0]
+    for state in order:
+        for source, weight in incoming[state]:
+            longest[source] = max(longest[source], longest[state] + weight)
+            pending[source] -= 1
+            if pending[source] == 0:
+                order.append(source)
+    return [UNBOUNDED if left else length for length, left in zip(longest, pending, strict=True)]
