@@ -32,9 +32,10 @@ from tokamask.errors import (
 )
 
 if TYPE_CHECKING:
+    from tokamask.grammar.budget import Budget
     from tokamask.grammar.grammar import CheckResult, Grammar, KeywordReport, KeywordStatus
     from tokamask.masking.bitmask import allocate_bitmask, fill_bitmasks
-    from tokamask.masking.compiler import Budget, CompiledGrammar, GrammarCompiler
+    from tokamask.masking.compiler import CompiledGrammar, GrammarCompiler
     from tokamask.masking.infilling_canvas import Mask
     from tokamask.masking.matcher import Matcher
     from tokamask.masking.vocabulary import Vocabulary
@@ -106,7 +107,7 @@ __all__ = [
 
 # Where each name that is loaded on first use lives; the same as the imports above, which only type checkers read.
 _HOMES = {
-    "Budget": "tokamask.masking.compiler",
+    "Budget": "tokamask.grammar.budget",
     "CheckResult": "tokamask.grammar.grammar",
     "Checker": "tokamask.runtime.checkers.checker",
     "CompiledGrammar": "tokamask.masking.compiler",

@@ -22,8 +22,9 @@ import tests.integrations.stand_in_vllm as host
 from tests.runtime.tiny_models import tiny_tokenizer
 from tokamask.errors import GrammarError, RollbackTooFar, UnsupportedFeature
 from tokamask.grammar.grammar import Grammar
+from tokamask.masking import engine
 from tokamask.masking.bitmask import unpack_row
-from tokamask.masking.compiler import Budget, GrammarCompiler
+from tokamask.masking.compiler import GrammarCompiler
 from tokamask.masking.vocabulary import Vocabulary
 
 PLACE = "vllm.v1.structured_output.backend_outlines"
@@ -296,12 +297,15 @@ def test_drafts_as_the_engine_judges_them(vllm: object, words: Any) -> None:
     assert grammar.is_terminated()
 
 
-def test_a_grammar_that_outgrows_its_memory_ends_its_request_only(vllm: object, tmp_path: Path) -> None:
+def test_a_text_that_outgrows_the_memory_ends_its_request_only(
+    vllm: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from tokamask.integrations.vllm.request_grammar import RequestGrammar
 
     deep = 3
     vocabulary = Vocabulary([b"[", b"]", b"x", b"[" * 2_000, None], [4])
-    compiler = GrammarCompiler(vocabulary, tmp_path, Budget(arena_bytes=1))
+    monkeypatch.setattr(engine, "MOST_BYTES", 1)
+    compiler = GrammarCompiler(vocabulary, tmp_path)
     nested = compiler.compile(Grammar.from_lark('start: "x" | "[" start "]"'))
     drafted, masked = RequestGrammar(nested.matcher()), RequestGrammar(nested.matcher())
     assert drafted.accept_tokens("", [0])

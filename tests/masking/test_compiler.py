@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 from tests.strategies import GROWING, byte_vocabulary, random_vocabulary
-from tokamask.errors import CompileBudgetExceeded, VocabularyMismatch
+from tokamask.errors import CompileBudgetExceeded, RollbackTooFar, VocabularyMismatch
 from tokamask.grammar import arena as arena_module
-from tokamask.grammar.arena import ROW_COUNT, grown
+from tokamask.grammar.arena import ROW_COUNT
 from tokamask.grammar.grammar import Grammar
-from tokamask.masking.bitmask import allocate_bitmask
+from tokamask.masking import engine as engine_module
+from tokamask.masking.bitmask import allocate_bitmask, fill_bitmasks, unpack_row
 from tokamask.masking.compiler import Budget, CompiledGrammar, GrammarCompiler
+from tokamask.masking.engine import Engine
 from tokamask.masking.vocabulary import Vocabulary
 
 
@@ -88,21 +90,22 @@ def test_growth_changes_nothing(
 
 
 def test_an_arena_grown_between_calls(vocabulary: Vocabulary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    call = CompiledGrammar.call
+    call = Engine.call
     calls = 0
 
-    def restless(self: CompiledGrammar, *arguments: int) -> int:
+    def restless(self: Engine, *arguments: int) -> int:
         nonlocal calls
         calls += 1
-        if calls % 40 == 0 and self._arena.nbytes < 1 << 22:
-            self.adopt(grown(self._arena, self._row_words))
+        if calls % 40 == 0 and self.nbytes < 1 << 22:
+            with self.lock:
+                self._grow()
         return call(self, *arguments)
 
     for make, samples in list(GROWING.values())[::2]:
         grammar = make()
         expected = transcript(GrammarCompiler(vocabulary, tmp_path).compile(grammar), 6, samples)
         with monkeypatch.context() as patch:
-            patch.setattr(CompiledGrammar, "call", restless)
+            patch.setattr(Engine, "call", restless)
             found = transcript(GrammarCompiler(vocabulary, tmp_path).compile(grammar), 6, samples)
         assert found == expected
 
@@ -128,6 +131,51 @@ def test_threads_see_what_one_thread_sees(vocabulary: Vocabulary, tmp_path: Path
             differences.append(error)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert differences == []
+
+
+def test_threads_that_share_little_memory(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    """Engines are given up under the hands of other threads; matchers, forks of them and grammars are many."""
+    grammars = [(make(), samples) for make, samples in list(GROWING.values())[::4]]
+    alone = GrammarCompiler(vocabulary, tmp_path)
+
+    def walk(compiled: CompiledGrammar, samples: list[bytes], seed: int) -> list[Any]:
+        generator = random.Random(seed)
+        matcher = compiled.matcher()
+        matcher.accept_bytes(samples[0][: generator.randrange(len(samples[0]))])
+        forks = [matcher.fork() for _ in range(3)]
+        bitmask = allocate_bitmask(len(forks), vocabulary.size)
+        seen: list[Any] = []
+        for _ in range(6):
+            fill_bitmasks(forks, bitmask)
+            seen.append(bitmask.tobytes())
+            for fork, row in zip(forks, bitmask, strict=True):
+                allowed = np.flatnonzero(unpack_row(row, vocabulary.size)).tolist()
+                seen.append((fork.is_accepting, fork.forced_bytes(), fork.count_accepted(allowed[:1] * 3)))
+                if allowed:
+                    fork.accept_token(generator.choice(allowed))
+        return seen
+
+    expected = [[walk(alone.compile(grammar), samples, seed) for seed in range(3)] for grammar, samples in grammars]
+    shared = GrammarCompiler(vocabulary, tmp_path, Budget(cache_bytes=1 << 20))
+    differences: list[Any] = []
+
+    def work(number: int) -> None:
+        generator = random.Random(number)
+        jobs = [(place, seed) for place in range(len(grammars)) for seed in range(3)]
+        try:
+            for place, seed in generator.sample(jobs, len(jobs)):
+                grammar, samples = grammars[place]
+                if walk(shared.compile(grammar), samples, seed) != expected[place][seed]:
+                    differences.append((place, seed))
+        except BaseException as error:
+            differences.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -166,18 +214,24 @@ def test_what_cannot_be_loaded(vocabulary: Vocabulary, tmp_path: Path) -> None:
             GrammarCompiler(vocabulary, tmp_path).load(path)
 
 
-def test_a_grammar_that_outgrows_its_memory_is_refused_and_nothing_else(tmp_path: Path) -> None:
+def test_a_text_that_outgrows_the_memory_is_refused_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After the refusal, what fits is still answered, and answered right."""
+    monkeypatch.setattr(engine_module, "MOST_BYTES", 1 << 24)
     grammar = Grammar.from_json_schema({"type": "array", "items": {"anyOf": [{"$ref": "#"}, {"type": "string"}]}})
     vocabulary = byte_vocabulary()
     roomy = GrammarCompiler(vocabulary, tmp_path).compile(grammar)
-    tight = GrammarCompiler(vocabulary, tmp_path, Budget(arena_bytes=1 << 24)).compile(grammar)
+    tight = GrammarCompiler(vocabulary, tmp_path).compile(grammar)
     matcher = tight.matcher()
     expected = transcript(roomy, 3, [b'["a", []]'])
     assert transcript(tight, 3, [b'["a", []]']) == expected
-    with pytest.raises(CompileBudgetExceeded, match="arena_bytes"):
+    with pytest.raises(CompileBudgetExceeded, match="16777216 bytes"):
         matcher.accept_bytes(b"[" * 400_000)
-    matcher.rollback(0)
+    with pytest.raises(RollbackTooFar):
+        matcher.rollback(1)
+    matcher.accept_bytes(b"[]")
+    assert matcher.is_accepting
     assert transcript(tight, 3, [b'["a", []]']) == expected
 
 
@@ -186,17 +240,18 @@ def test_a_row_begun_by_a_refused_mask_is_not_seen_later(tmp_path: Path) -> None
     vocabulary = Vocabulary(tokens, [])
     grammar = Grammar.from_regex("(a+([0-9]{0,4}c?){0,9}b?)*")
     compiled = GrammarCompiler(vocabulary, tmp_path).compile(grammar)
-    free = compiled._arena[ROW_COUNT]
+    engine = compiled.engine
+    free = engine.arena[ROW_COUNT]
     matcher = compiled.matcher()
     bitmask = allocate_bitmask(1, vocabulary.size)
     matcher.fill_bitmask(bitmask, 0)
-    assert compiled._arena[ROW_COUNT] >= free
+    assert engine.arena[ROW_COUNT] >= free
     # A refused growth leaves marks of the walk behind; `abandon` wipes them.
-    row = compiled._arena[arena_module.ROWS] + compiled._arena[ROW_COUNT] * compiled._row_words
-    compiled._arena[row : row + compiled._row_words] = -1
-    compiled._arena[arena_module.OVERFLOW] = arena_module.WALK_FULL
-    arena_module.abandon(compiled._arena, compiled._row_words)
-    assert not compiled._arena[row : row + compiled._row_words].any()
+    row = engine.arena[arena_module.ROWS] + engine.arena[ROW_COUNT] * engine._row_words
+    engine.arena[row : row + engine._row_words] = -1
+    engine.arena[arena_module.OVERFLOW] = arena_module.WALK_FULL
+    arena_module.abandon(engine.arena, engine._row_words)
+    assert not engine.arena[row : row + engine._row_words].any()
     matcher.accept_bytes(b"a1")
     fresh = GrammarCompiler(vocabulary, tmp_path).compile(grammar).matcher()
     fresh.accept_bytes(b"a1")

@@ -388,6 +388,11 @@ class AgainstAList(RuleBasedStateMachine):
         self.matcher.reset()
         del self.states[1:]
 
+    @rule()
+    def forget(self) -> None:
+        """As when memory is short: what all matchers stand in is gone."""
+        self.compiled.give_up(self.compiled.engine)
+
     @invariant()
     def shows_its_state(self) -> None:
         if not hasattr(self, "matcher"):

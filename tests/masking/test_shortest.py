@@ -14,7 +14,7 @@ import pytest
 
 from tests.reference import Recognised, token_distances
 from tests.strategies import GROWING, NASTY, byte_vocabulary
-from tokamask.errors import TokenRejected
+from tokamask.errors import CompileBudgetExceeded, TokenRejected
 from tokamask.grammar.grammar import Grammar
 from tokamask.masking.bitmask import allocate_bitmask
 from tokamask.masking.compiler import CompiledGrammar, GrammarCompiler
@@ -263,11 +263,40 @@ def test_long_strings(minimum: int, tmp_path: Path) -> None:
     assert minimum <= len(json.loads(document)) < minimum + 8
 
 
+LONG_STRING = {"type": "string", "minLength": 10_000}
+
+
 def test_a_document_of_many_bytes_has_a_shortest_completion(tmp_path: Path) -> None:
     """Beyond any realistic budget: the answer matters (BudgetTooSmall names it), its exactness does not."""
     schema = {"type": "array", "minItems": 33_000, "items": {"const": 1}}
     compiled = GrammarCompiler(byte_vocabulary(), tmp_path).compile(Grammar.from_json_schema(schema, whitespace="none"))
     assert compiled.matcher().min_tokens_left() == 66_001 + 1
+
+
+def test_a_long_string_is_completed_by_long_tokens(tmp_path: Path) -> None:
+    """Of the thousands of places on the way, few are looked at with all tokens, so little is learned."""
+    words = [b"the", b"of", b"and", b"abcdefgh", b"12345678", b"1234567", b"        ", b"=========="]
+    vocabulary = Vocabulary([*(bytes([byte]) for byte in range(256)), *words, None], [256 + len(words)])
+    compiled = GrammarCompiler(vocabulary, tmp_path).compile(Grammar.from_json_schema(LONG_STRING))
+    matcher = compiled.matcher()
+    completion = matcher.shortest_completion()
+    assert len(completion) == matcher.min_tokens_left() <= 10_000 / 10 + 60
+    assert len(json.loads(text_of(compiled, completion))) >= 10_000
+    assert compiled.engine.nbytes < 60_000_000
+    for taken in (1, 500, 950, 1_000):
+        fresh = GrammarCompiler(vocabulary, tmp_path).compile(Grammar.from_json_schema(LONG_STRING)).matcher()
+        for token in completion[:taken]:
+            fresh.accept_token(token)
+        assert fresh.min_tokens_left() == len(completion) - taken, "whatever was asked before"
+
+
+def test_a_text_too_long_to_be_searched_for_is_refused(tmp_path: Path) -> None:
+    compiler = GrammarCompiler(byte_vocabulary(), tmp_path)
+    for keyword in ({"type": "string", "minLength": 10**6}, {"type": "array", "minItems": 10**6}):
+        matcher = compiler.compile(Grammar.from_json_schema(keyword)).matcher()
+        with pytest.raises(CompileBudgetExceeded, match="100000 bytes"):
+            matcher.min_tokens_left()
+        assert matcher.is_allowed(ord('"' if "minLength" in keyword else "["))
 
 
 @cache

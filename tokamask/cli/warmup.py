@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tokamask.cache_directory import default_cache_directory, remove_unused
 from tokamask.cli.arguments import add_model_option, read_model
 
 if TYPE_CHECKING:
@@ -15,12 +17,16 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Fetch the model if need be, build the tables of its vocabulary, and compile the kernels. All of it is kept in the user's
-cache, so the first call of a program, or of a new process, finds it ready."""
+cache, so the first call of a program, or of a new process, finds it ready. Says which folders there it made, and which
+it removed because nothing has used them for long."""
 
 EPILOG = """\
 examples:
   tokamask warmup
   tokamask warmup --model path/to/model"""
+
+KINDS = ("kernels", "pieces")
+"""Of folders in the user's cache that are made here."""
 
 SCHEMA = {
     "type": "object",
@@ -59,6 +65,7 @@ def add_command(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
+    before = _cache_folders()
     from tokamask.runtime.model_loader import shared_compiler
 
     grammars = list(_grammars())
@@ -73,8 +80,19 @@ def run(arguments: argparse.Namespace) -> int:
         for grammar in grammars:
             _write_shortest(compiler.compile(grammar))
             bar.update()
+    for kind in KINDS:
+        remove_unused(default_cache_directory(), kind)
+    after = _cache_folders()
+    for folder in sorted(after - before):
+        print(f"made {folder}", file=sys.stderr)
+    for folder in sorted(before - after):
+        print(f"removed {folder}, which nothing has used for long", file=sys.stderr)
     print(f"ready: {arguments.model}, {model.vocabulary.size} tokens", file=sys.stderr)
     return 0
+
+
+def _cache_folders() -> set[Path]:
+    return {folder for kind in KINDS for folder in default_cache_directory().glob(f"{kind}-*")}
 
 
 def _grammars() -> Iterator[Grammar]:

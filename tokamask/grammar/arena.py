@@ -62,7 +62,7 @@ MAXIMUM_SCRATCH = 1 << 16
 # A move's key is a configuration and a byte in one int32.
 MAXIMUM_CONFIGURATIONS = 1 << 23
 MOST_BYTES = 1 << 30
-"""How large an arena becomes unless a budget says otherwise."""
+"""How large an arena may become."""
 
 
 @dataclass(frozen=True)
@@ -147,8 +147,8 @@ def grown(arena: npt.NDArray[np.int32], row_words: int, most_bytes: int = MOST_B
     if 4 * words > most_bytes or capacities[CONFIGURATIONS] > MAXIMUM_CONFIGURATIONS:
         abandon(arena, row_words)
         raise CompileBudgetExceeded(
-            f"following this grammar takes more than arena_bytes={most_bytes}; raise Budget.arena_bytes or simplify "
-            "the grammar"
+            f"what is learned from following one text takes more than {most_bytes} bytes; simplify the grammar or "
+            "write shorter texts"
         )
     fresh = _lay_out(capacities, row_words, rows)
     places = {ROWS, ROW_CAPACITY, OVERFLOW}

@@ -11,8 +11,8 @@ from operator import itemgetter
 from typing import TypeVar
 
 from tokamask.errors import CompileBudgetExceeded
+from tokamask.grammar.budget import check_time, present_budget
 
-STATE_BUDGET = 100_000
 # Refining cyclic states costs states x rounds; beyond this many row comparisons they are left unmerged, which is
 # still the same language.
 REFINEMENT_BUDGET = 2_000_000
@@ -22,26 +22,29 @@ State = TypeVar("State", bound=Hashable)
 
 
 def explore(
-    start: State, successors: Callable[[State], Sequence[State | None]], budget: int = STATE_BUDGET
+    start: State, successors: Callable[[State], Sequence[State | None]], most: int | None = None
 ) -> tuple[Rows, list[State]]:
     """Number every state reachable from `start` breadth first; None among `successors` means no transition.
 
     Raises:
-        CompileBudgetExceeded: there are more than `budget` states.
+        CompileBudgetExceeded: there are more than `most` states (default: what the budget allows), or the time is up.
     """
+    if most is None:
+        most = present_budget().states
     index: dict[State | None, int] = {None: -1, start: 0}
     states = [start]
     rows: Rows = []
     for state in states:
+        check_time()
         row = successors(state)
         for target in row:
             if target not in index:
                 index[target] = len(states)
                 states.append(target)  # type: ignore[arg-type]  # None is in the index from the beginning
         rows.append([index[target] for target in row])
-        if len(states) > budget:
+        if len(states) > most:
             raise CompileBudgetExceeded(
-                f"the automaton needs more than {budget} states; use smaller repetition counts or length bounds"
+                f"the automaton needs more than {most} states; use smaller repetition counts or length bounds"
             )
     return rows, states
 

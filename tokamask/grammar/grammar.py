@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from tokamask.errors import GrammarError
+from tokamask.grammar.budget import held_to_a_budget
 from tokamask.grammar.json_schema.reports import KeywordReport, KeywordStatus
 from tokamask.grammar.language import Language, until
 from tokamask.grammar.program import Program, assemble
@@ -56,6 +57,7 @@ class Grammar:
     _markers: tuple[bytes, ...] = ()
 
     @classmethod
+    @held_to_a_budget
     def from_json_schema(
         cls,
         schema: Mapping[str, Any] | bool | str,
@@ -113,6 +115,7 @@ class Grammar:
         return cls(rules, parsed, reading.is_exact, reading.reports)
 
     @classmethod
+    @held_to_a_budget
     def from_regex(cls, pattern: str, dialect: Literal["python", "ecma"] = "python") -> Grammar:
         """The texts that a regular expression matches as a whole.
 
@@ -126,6 +129,7 @@ class Grammar:
         return cls.from_language(pattern_language(pattern, dialect, search=False), f"the pattern {pattern!r}")
 
     @classmethod
+    @held_to_a_budget
     def from_choices(cls, choices: Iterable[str]) -> Grammar:
         """Exactly one of the given texts.
 
@@ -140,6 +144,7 @@ class Grammar:
         return cls.from_language(Language.words(texts), "choices")
 
     @classmethod
+    @held_to_a_budget
     def from_lark(cls, text: str, start: str = "start") -> Grammar:
         """The language of a Lark grammar, as Lark's Earley parser with the dynamic_complete lexer sees it.
 
@@ -153,6 +158,7 @@ class Grammar:
         return cls(read_lark(text, start))
 
     @classmethod
+    @held_to_a_budget
     def from_gbnf(cls, text: str, start: str | None = None) -> Grammar:
         """The language of a GBNF grammar (llama.cpp's notation) from rule `start`, by default `root`.
 

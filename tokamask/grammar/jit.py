@@ -24,9 +24,9 @@ from numba import carray, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from tokamask.cache_directory import default_cache_directory
+from tokamask.cache_directory import default_cache_directory, mark_used, remove_unused
 
-__all__ = ["carray", "copy_words", "jit", "pointer"]
+__all__ = ["ENGINE", "carray", "copy_words", "jit", "pointer", "source_digest"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -56,18 +56,29 @@ FAMILIES = (ENGINE, INFILLING)
 
 
 @cache
-def kernel_cache_directory(sources: tuple[str, ...] = ENGINE) -> Path:
-    """Folder of the compiled kernels of exactly these sources and this numba, writable by us."""
-    digest = hashlib.sha256(numba.__version__.encode())
+def source_digest(sources: tuple[str, ...]) -> str:
+    """What tells these sources from all others."""
+    digest = hashlib.sha256()
     for name in sources:
         digest.update((PACKAGE / name).read_bytes())
+    return digest.hexdigest()[:32]
+
+
+@cache
+def kernel_cache_directory(sources: tuple[str, ...] = ENGINE) -> Path:
+    """Folder of the compiled kernels of exactly these sources and this numba, writable by us."""
+    digest = hashlib.sha256(f"{numba.__version__} {source_digest(sources)}".encode())
     name = f"kernels-{digest.hexdigest()[:16]}"
     try:
         folder = default_cache_directory() / name
+        is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".probe-{os.getpid()}"
         probe.touch()
         probe.unlink()
+        mark_used(folder)
+        if is_new:
+            remove_unused(folder.parent, "kernels")
     except (OSError, RuntimeError):
         # No home, or a read-only one. Not a folder shared through /tmp: whoever writes it decides what runs.
         folder = Path(tempfile.mkdtemp(prefix="tokamask-kernels-"))

@@ -44,7 +44,9 @@ def allocate_bitmask(rows: int, vocabulary_size: int) -> Bitmask:
 def fill_bitmasks(matchers: Sequence[Matcher], bitmask: Bitmask, rows: Sequence[int] | None = None) -> None:
     """Fill one row per matcher; `rows` says which (default: the first len(matchers)).
 
-    The matchers may follow any grammars of one vocabulary.
+    The matchers may follow any grammars of one vocabulary. One after another: a mask already seen takes less time than
+    handing it to another thread, and those of one grammar wait for each other anyway. Kernels release the GIL, so
+    several threads may fill bitmasks of their own.
 
     Raises:
         VocabularyMismatch: the bitmask has another width or type, or the matchers are of different vocabularies.

@@ -8,6 +8,8 @@ together both write, one of them wins, and neither sees half an entry. Every loa
 and file size, and one sum per 4 KiB page. The sums are a single pass over memory and notice a changed word and a lost,
 zeroed or misplaced page. (An adversary could replace the manifest as well.) Since an entry that a crash kept from
 reaching the disk whole is noticed too, nothing waits for fsync.
+
+Entries whose keys begin alike up to the first `-` are of a kind; adding one removes those that were not used for long.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tokamask.cache_directory import default_cache_directory
+from tokamask.cache_directory import default_cache_directory, mark_used, remove_unused
 
 __all__ = ["Arrays", "DiskCache", "default_cache_directory"]
 
@@ -80,10 +82,12 @@ class DiskCache:
             _warn_once(entry.parent, f"tokamask's cache entry {str(entry)!r} is damaged ({problem}); it is built anew")
             stored = None
         if stored is not None:
+            mark_used(entry)
             return stored
         arrays = _in_memory(build())
         try:
             _write(entry, arrays)
+            remove_unused(entry.parent, key.partition("-")[0])
             return _read(entry) or arrays
         except Exception as problem:  # a full disk, a read-only folder, a file in its place
             _warn_once(

@@ -1,8 +1,8 @@
 """The configurations that tokens lead to, explored as far as asked, and the tokens in classes.
 
 A `TokenGraph` belongs to a compiled grammar and learns: what it has explored for one canvas is there for the next. Its
-answers do not depend on what was asked before. Exploration is exact, so where a grammar leads to more places than the
-budget allows it is refused, not cut short.
+answers do not depend on what was asked before. It keeps the engine whose configurations are its nodes. Exploration is
+exact, so where a grammar leads to more places than the budget allows it is refused, not cut short.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from tokamask.masking.shortest import COST_ERROR
 
 if TYPE_CHECKING:
     from tokamask.masking.compiler import CompiledGrammar
+    from tokamask.masking.engine import Engine
 
 __all__ = ["InfillingBudget", "TokenGraph", "shared_graph"]
 
@@ -58,8 +59,11 @@ DEFAULT_BUDGET = InfillingBudget()
 class TokenGraph:
     """Configurations as nodes, tokens as edges. Any number of threads may use it."""
 
-    def __init__(self, compiled: CompiledGrammar, budget: InfillingBudget = DEFAULT_BUDGET) -> None:
+    def __init__(
+        self, compiled: CompiledGrammar, budget: InfillingBudget = DEFAULT_BUDGET, engine: Engine | None = None
+    ) -> None:
         self.compiled = compiled
+        self.engine = engine or compiled.engine
         self.budget = budget
         self._lock = threading.RLock()
         self._longest = max((len(text) for text in compiled.vocabulary.token_bytes if text), default=1)
@@ -69,7 +73,7 @@ class TokenGraph:
         self._successors: dict[int, tuple[frozenset[int], int]] = {}
         self._fewest: dict[int, int] = {}
         # The classes that all learned configurations together tell apart, and one token of each.
-        self._class_of = np.zeros(self.compiled.vocabulary.size, dtype=np.int32)
+        self._class_of = np.zeros(self.engine.vocabulary.size, dtype=np.int32)
         self._examples = np.zeros(1, dtype=np.int64)
         self._learned: set[int] = set()
 
@@ -82,23 +86,23 @@ class TokenGraph:
 
     def is_accepting(self, configuration: int) -> bool:
         """Whether the text may end there."""
-        return bool(self.compiled.call(requests.IS_ACCEPTING_AT, configuration))
+        return bool(self.engine.call(requests.IS_ACCEPTING_AT, configuration))
 
     def after_token(self, configuration: int, token: int) -> int:
         """The configuration behind a token; 0 where the token cannot follow."""
-        return self.compiled.call(requests.ACCEPT, configuration, token)
+        return self.engine.call(requests.ACCEPT, configuration, token)
 
     def after_bytes(self, configuration: int, data: bytes) -> int:
         """The configuration behind some bytes; 0 where they cannot follow."""
         text = np.frombuffer(data, dtype=np.uint8)
-        return self.compiled.call(requests.READ, configuration, text.ctypes.data, len(data))
+        return self.engine.call(requests.READ, configuration, text.ctypes.data, len(data))
 
     def fewest_tokens(self, configuration: int) -> int:
         """A lower bound, by counting bytes, on the tokens that complete the text."""
         fewest = self._fewest.get(configuration)
         if fewest is None:
-            _ = self.compiled.shortest  # costs are known once it is made
-            cost = self.compiled.call(requests.COST_OF, configuration)
+            _ = self.engine.shortest  # costs are known once it is made
+            cost = self.engine.call(requests.COST_OF, configuration)
             fewest = -(-max(0, cost - COST_ERROR) // self._longest) if cost < MISSING_BYTE else 0
             self._fewest[configuration] = fewest
         return fewest
@@ -111,15 +115,13 @@ class TokenGraph:
         capacity = 1024
         while True:
             pairs = np.empty(2 * capacity, dtype=np.int32)
-            count = self.compiled.call(
-                requests.SUCCESSORS, configuration, pairs.ctypes.data, capacity, NEVER, ANY_NUMBER
-            )
+            count = self.engine.call(requests.SUCCESSORS, configuration, pairs.ctypes.data, capacity, NEVER, ANY_NUMBER)
             if count != TOO_MANY:
                 break
             capacity *= 4
-        row = np.empty(bitmask_words(self.compiled.vocabulary.size), dtype=np.int32)
-        self.compiled.call(requests.FILL, configuration, row.ctypes.data, row.ctypes.data, 0)
-        tokens = int(np.count_nonzero(unpack_row(row, self.compiled.vocabulary.size)))
+        row = np.empty(bitmask_words(self.engine.vocabulary.size), dtype=np.int32)
+        self.engine.call(requests.FILL, configuration, row.ctypes.data, row.ctypes.data, 0)
+        tokens = int(np.count_nonzero(unpack_row(row, self.engine.vocabulary.size)))
         found = self._successors[configuration] = frozenset(pairs[: 2 * count : 2].tolist()), tokens
         return found
 
@@ -183,9 +185,9 @@ class TokenGraph:
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """The allowed tokens (of the bitmask row `among`), the distinct configurations behind them, and, per token,
         the one behind it (0: not allowed)."""
-        size = self.compiled.vocabulary.size
+        size = self.engine.vocabulary.size
         row = np.empty(bitmask_words(size), dtype=np.int32)
-        self.compiled.call(requests.FILL, configuration, row.ctypes.data, row.ctypes.data, 0)
+        self.engine.call(requests.FILL, configuration, row.ctypes.data, row.ctypes.data, 0)
         if among is not None:
             row &= among
         allowed = np.flatnonzero(unpack_row(row, size))
@@ -193,7 +195,7 @@ class TokenGraph:
         capacity = 1024
         while True:
             reached = np.empty(capacity, dtype=np.int32)
-            count = self.compiled.call(
+            count = self.engine.call(
                 requests.TARGETS, configuration, row.ctypes.data, behind.ctypes.data, reached.ctypes.data, capacity
             )
             if count != TOO_MANY:
@@ -229,7 +231,11 @@ class Exploration:
         return found
 
 
-@lru_cache(maxsize=RECENT_GRAPHS)
 def shared_graph(compiled: CompiledGrammar) -> TokenGraph:
-    """The graph that all calls with a compiled grammar share."""
-    return TokenGraph(compiled)
+    """The graph that all calls with a compiled grammar share, as long as it keeps its engine."""
+    return _graph_of(compiled, compiled.engine)
+
+
+@lru_cache(maxsize=RECENT_GRAPHS)
+def _graph_of(compiled: CompiledGrammar, engine: Engine) -> TokenGraph:
+    return TokenGraph(compiled, engine=engine)

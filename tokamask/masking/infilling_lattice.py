@@ -114,7 +114,7 @@ class _Builder:
     def _reachable(self) -> list[_Layer]:
         """The places that can be reached, layer by layer, but for those too far from any end."""
         length = len(self._canvas)
-        layers = [_Layer(frozenset([self._graph.compiled.start]))]
+        layers = [_Layer(frozenset([self._graph.engine.start]))]
         for position, slot in enumerate(self._canvas.slots):
             layer = self._behind(layers[-1], slot, int(self._canvas.tokens[position]))
             left = length - position - 1
@@ -185,7 +185,7 @@ class _Builder:
                 "no document of the constraint that agrees with what is before it has it there"
             )
         if len(canvas.regions) == 1 and len(canvas.regions[0]) == len(canvas):
-            needed = self._graph.compiled.shortest.length(self._graph.compiled.start)
+            needed = self._graph.engine.shortest.length(self._graph.engine.start)
             if needed > len(canvas):
                 return f"the shortest document needs {needed} tokens and the canvas has {len(canvas)}"
         return f"no document of the constraint fits the canvas of {len(canvas)} tokens with what is given in it"

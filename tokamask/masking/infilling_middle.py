@@ -18,6 +18,7 @@ import numpy.typing as npt
 from tokamask.errors import BudgetTooSmall, TokenRejected, UnsatisfiableSchema
 from tokamask.masking.bitmask import pack_row, set_tokens
 from tokamask.masking.cost_kernels import NEVER
+from tokamask.masking.engine import Engine
 from tokamask.masking.infilling_graph import TokenGraph
 from tokamask.masking.matcher import Matcher
 
@@ -56,7 +57,7 @@ class Middle:
         self._distances: dict[int, int] = {}
         self._roots: set[int] = set()
         self._distances_behind = lru_cache(maxsize=REMEMBERED_MASKS)(self._find_distances_behind)
-        self.start = graph.after_bytes(graph.compiled.start, prefix) if prefix else graph.compiled.start
+        self.start = graph.after_bytes(graph.engine.start, prefix) if prefix else graph.engine.start
         if self.start == 0:
             raise TokenRejected(f"no document of the constraint begins with {prefix[:60]!r}")
         self.explore(self.start)
@@ -143,9 +144,8 @@ class MiddleMatcher(Matcher):
         self._middle = middle
         super().__init__(middle.graph.compiled, middle.stop_token_ids)
 
-    @property
-    def _beginning(self) -> int:
-        return self._middle.start
+    def _begin(self) -> Engine:
+        return self._begin_at(self._middle.graph.engine, self._middle.start)
 
     @property
     def is_accepting(self) -> bool:
@@ -199,14 +199,14 @@ class MiddleMatcher(Matcher):
         stop: list[int] = self._stops[:1].tolist()
         return tokens + stop
 
-    def _forced(self) -> tuple[bytes, int]:
+    def _forced(self, engine: Engine) -> tuple[bytes, int]:
         """Nothing: what the grammar forces may belong to the suffix already."""
         return b"", self._history[1]
 
-    def _after(self, configuration: int, token_id: int) -> int | None:
+    def _after(self, engine: Engine, configuration: int, token_id: int) -> int | None:
         if token_id in self._stop_set and configuration > 0:
             return -configuration if self._middle.distance(configuration) == 0 else None
-        target = super()._after(configuration, token_id)
+        target = super()._after(engine, configuration, token_id)
         if target is not None and target > 0 and self._middle.distance(target) >= NEVER:
             return None
         return target

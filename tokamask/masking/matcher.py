@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,18 +10,25 @@ import numpy as np
 import numpy.typing as npt
 
 from tokamask.errors import MatcherTerminated, RollbackTooFar, TokenRejected, VocabularyMismatch
+from tokamask.grammar.arena import FULL
 from tokamask.masking import requests
 from tokamask.masking.bitmask import bitmask_words, clear_tokens, set_tokens
+from tokamask.masking.requests import FILL
 
 if TYPE_CHECKING:
     from tokamask.masking.compiler import CompiledGrammar
+    from tokamask.masking.engine import Engine
 
 __all__ = ["Matcher"]
 
-# History is a persistent linked list: (what came before, configuration, length). A negative configuration is one
-# that a stop token has ended; its absolute value is where a rollback returns to. So fork and accept are O(1), and a
-# failed call has nothing to undo.
-_History = tuple[Any, int, int]
+# History is a persistent linked list: (what came before, configuration, length, the token or bytes that led there). A
+# negative configuration is one that a stop token has ended; its absolute value is where a rollback returns to. So fork
+# and accept are O(1), and a failed call has nothing to undo.
+#
+# Configurations are those of one engine, which may be given up when memory is short. A matcher holds it by a weak
+# reference: what nobody is asking at the moment can be freed at once, however many matchers stand in it. One whose
+# engine is gone reads its history again, in the engine that its grammar has now.
+_History = tuple[Any, int, int, Any]
 
 # In place of a configuration: the text is still free, the token that begins the constraint has not come.
 _THINKING = 0
@@ -36,10 +44,11 @@ class Matcher:
     __slots__ = (
         "_bitmask",
         "_compiled",
+        "_engine",
         "_history",
-        "_row_address",
-        "_row_bytes",
+        "_row_addresses",
         "_stop_address",
+        "_stop_count",
         "_stop_set",
         "_stops",
         "_think_until",
@@ -56,18 +65,16 @@ class Matcher:
                 raise VocabularyMismatch(f"stop token {token} is outside of the vocabulary (ids 0 to {size - 1})")
         self._stops = np.array(stops, dtype=np.int32)
         self._stop_address = self._stops.ctypes.data
+        self._stop_count = len(stops)
         self._stop_set = frozenset(stops)
         if think_until_token is not None and not 0 <= think_until_token < compiled.vocabulary.size:
             raise VocabularyMismatch(f"think_until token {think_until_token} is no id of the vocabulary")
         self._think_until = think_until_token
-        self._history: _History = (None, self._beginning, 0)
+        self._engine: weakref.ref[Engine]
+        self._history: _History
+        self._begin()
         self._bitmask: npt.NDArray[np.int32] | None = None
-        self._row_address = 0
-        self._row_bytes = 0
-
-    @property
-    def _beginning(self) -> int:
-        return self._compiled.start if self._think_until is None else _THINKING
+        self._row_addresses: dict[int, int] = {}
 
     # What the matcher is at.
 
@@ -82,15 +89,16 @@ class Matcher:
     @property
     def is_accepting(self) -> bool:
         """Whether the text so far is complete."""
-        return bool(self._compiled.call(requests.IS_ACCEPTING_AT, abs(self._history[1])))
+        engine = self._present_engine()
+        return bool(engine.call(requests.IS_ACCEPTING_AT, abs(self._history[1])))
 
     @property
     def is_terminated(self) -> bool:
         """Whether a stop token was accepted; without stop tokens, whether nothing can follow."""
-        configuration = self._history[1]
-        if configuration < 0 or self._stop_set:
-            return configuration < 0
-        return bool(self._compiled.call(requests.IS_FINAL_AT, configuration))
+        if self._stop_set:
+            return self._history[1] < 0
+        engine = self._present_engine()
+        return bool(engine.call(requests.IS_FINAL_AT, self._history[1]))
 
     # Moving.
 
@@ -101,10 +109,11 @@ class Matcher:
             TokenRejected: the token cannot follow, is special, or is no id of the vocabulary.
             MatcherTerminated: a stop token was accepted before.
         """
-        before, target = self._history, self._after(self._history[1], token_id)
+        engine, before = self._present_engine(), self._history
+        target = self._after(engine, before[1], token_id)
         if target is None:
             raise self._rejection(token_id)
-        self._history = (before, target, before[2] + 1)
+        self._history = (before, target, before[2] + 1, token_id)
 
     def accept_bytes(self, data: bytes) -> None:
         """Advance by text; it counts as one step for `rollback`.
@@ -113,27 +122,27 @@ class Matcher:
             TokenRejected: the bytes cannot follow; nothing of them is taken.
             MatcherTerminated: a stop token was accepted before.
         """
-        configuration = self._history[1]
-        if configuration < 0:
+        engine, before = self._present_engine(), self._history
+        if before[1] < 0:
             raise MatcherTerminated("a stop token ended the text; roll it back before adding bytes")
-        target = configuration
-        if configuration != _THINKING:
-            text = np.frombuffer(data, dtype=np.uint8)
-            target = self._compiled.call(requests.READ, configuration, text.ctypes.data, len(data))
-            if target == 0:
-                raise TokenRejected(f"{data[:60]!r} cannot follow the text accepted so far")
-        self._history = (self._history, target, self._history[2] + 1)
+        text = bytes(data)
+        target = _behind(engine, before[1], text)
+        if target is None:
+            raise TokenRejected(f"{text[:60]!r} cannot follow the text accepted so far")
+        self._history = (before, target, before[2] + 1, text)
 
     def is_allowed(self, token_id: int) -> bool:
         """Whether `accept_token` would succeed."""
-        return self._after(self._history[1], token_id) is not None
+        engine = self._present_engine()
+        return self._after(engine, self._history[1], token_id) is not None
 
     def count_accepted(self, token_ids: Sequence[int]) -> int:
         """The length of the longest prefix of `token_ids` that could be accepted; the state does not change."""
+        engine = self._present_engine()
         configuration: int | None = self._history[1]
         for count, token_id in enumerate(token_ids):
             assert configuration is not None, "the loop ends at the first refusal"
-            configuration = self._after(configuration, token_id)
+            configuration = self._after(engine, configuration, token_id)
             if configuration is None:
                 return count
         return len(token_ids)
@@ -156,7 +165,9 @@ class Matcher:
         twin = object.__new__(Matcher)
         twin._compiled = self._compiled
         twin._stops = self._stops
+        twin._engine = self._engine
         twin._stop_address = self._stop_address
+        twin._stop_count = self._stop_count
         twin._stop_set = self._stop_set
         twin._think_until = self._think_until
         twin._history = self._history
@@ -165,7 +176,7 @@ class Matcher:
 
     def reset(self) -> None:
         """Back to the beginning; nothing is left to roll back."""
-        self._history = (None, self._beginning, 0)
+        self._begin()
 
     # Masks.
 
@@ -181,20 +192,30 @@ class Matcher:
         """
         if bitmask is not self._bitmask:
             self._bind(bitmask)
-        if not 0 <= row < len(bitmask):
-            raise IndexError(f"row {row} of a bitmask with {len(bitmask)} rows")
+        try:
+            address = self._row_addresses[row]
+        except KeyError:
+            raise IndexError(f"row {row} of a bitmask with {len(bitmask)} rows") from None
+        engine = self._engine()
+        if engine is None:
+            engine = self._read_again()
         configuration = self._history[1]
-        if configuration < 0:
+        if configuration > 0:
+            # As `engine.call` does, without its cost.
+            engine.is_used = True
+            with engine.lock:
+                answer = engine.ask(
+                    engine.book_address, FILL, configuration, address, self._stop_address, self._stop_count, 0
+                )
+            if answer == FULL:
+                engine.call(FILL, configuration, address, self._stop_address, self._stop_count)
+            if tokens_left is not None:
+                engine.shortest.restrict(configuration, bitmask[row], tokens_left, self._stops)
+        elif configuration == _THINKING:
+            self._fill_thinking(bitmask[row], tokens_left)
+        else:
             bitmask[row] = 0
             set_tokens(bitmask[row], self._stops.tolist())
-            return
-        if configuration == _THINKING:
-            self._fill_thinking(bitmask[row], tokens_left)
-            return
-        address = self._row_address + row * self._row_bytes
-        self._compiled.call(requests.FILL, configuration, address, self._stop_address, len(self._stop_set))
-        if tokens_left is not None:
-            self._compiled.shortest.restrict(configuration, bitmask[row], tokens_left, self._stops)
 
     def _fill_thinking(self, row: npt.NDArray[np.int32], tokens_left: int | None) -> None:
         """All text, and the token that ends it; only that one when no more can be afforded."""
@@ -217,25 +238,26 @@ class Matcher:
             )
         if not bitmask.flags.writeable:
             raise VocabularyMismatch("the bitmask is read-only; masks are written into it")
+        # While this reference lives, numpy refuses to move the rows.
         self._bitmask = bitmask
-        self._row_address = bitmask.ctypes.data
-        self._row_bytes = bitmask.strides[0]
+        first, step = bitmask.ctypes.data, bitmask.strides[0]
+        self._row_addresses = {row: first + row * step for row in range(len(bitmask))}
 
     # What must come.
 
     def forced_bytes(self) -> bytes:
         """The bytes that every continuation begins with."""
-        return self._forced()[0]
+        return self._forced(self._present_engine())[0]
 
-    def _forced(self) -> tuple[bytes, int]:
+    def _forced(self, engine: Engine) -> tuple[bytes, int]:
         configuration = self._history[1]
         forced = bytearray()
         if configuration <= 0:
             return b"", configuration
-        while (byte := self._compiled.call(requests.FORCED_BYTE, configuration)) >= 0:
+        while (byte := engine.call(requests.FORCED_BYTE, configuration)) >= 0:
             forced.append(byte)
             data = np.array([byte], dtype=np.uint8)
-            configuration = self._compiled.call(requests.READ, configuration, data.ctypes.data, 1)
+            configuration = engine.call(requests.READ, configuration, data.ctypes.data, 1)
         return bytes(forced), configuration
 
     def forced_tokens(self) -> list[int]:
@@ -243,7 +265,8 @@ class Matcher:
 
         A proposal: the mask may allow other spellings. [] when the vocabulary cannot encode.
         """
-        forced, configuration = self._forced()
+        engine = self._present_engine()
+        forced, configuration = self._forced(engine)
         tokens = self._compiled.vocabulary.encode(forced) if forced else []
         texts = self._compiled.vocabulary.token_bytes
         place = len(forced)
@@ -251,7 +274,7 @@ class Matcher:
         for count in range(len(tokens) - 1, -1, -1):
             place -= len(texts[tokens[count]] or b"")
             tail = np.frombuffer(forced[place:], dtype=np.uint8)
-            if self._compiled.call(requests.MAY_CROSS, configuration, tail.ctypes.data, len(tail)):
+            if engine.call(requests.MAY_CROSS, configuration, tail.ctypes.data, len(tail)):
                 kept = count
         return tokens[:kept]
 
@@ -263,40 +286,77 @@ class Matcher:
         Raises:
             TokenRejected: the vocabulary cannot spell any continuation.
         """
-        configuration = self._history[1]
+        engine, configuration = self._present_engine(), self._history[1]
         if configuration < 0:
             return 0
         if configuration == _THINKING:
-            return 1 + self._compiled.shortest.length(self._compiled.start) + bool(self._stop_set)
-        return self._compiled.shortest.length(configuration) + bool(self._stop_set)
+            return 1 + engine.shortest.length(engine.start) + bool(self._stop_set)
+        return engine.shortest.length(configuration) + bool(self._stop_set)
 
     def shortest_completion(self) -> list[int]:
         """Tokens that complete the text, `min_tokens_left()` of them, the stop token included."""
-        configuration = self._history[1]
+        engine, configuration = self._present_engine(), self._history[1]
         if configuration < 0:
             return []
         begin: list[int] = []
         if configuration == _THINKING:
             assert self._think_until is not None, "only a matcher with such a token thinks"
-            begin, configuration = [self._think_until], self._compiled.start
+            begin, configuration = [self._think_until], engine.start
         stop: list[int] = self._stops[:1].tolist()
-        return begin + self._compiled.shortest.tokens(configuration) + stop
+        return begin + engine.shortest.tokens(configuration) + stop
 
     # Inside.
 
-    def _after(self, configuration: int, token_id: int) -> int | None:
+    def _begin(self) -> Engine:
+        """Stand before the first byte."""
+        engine = self._compiled.engine
+        return self._begin_at(engine, engine.start if self._think_until is None else _THINKING)
+
+    def _begin_at(self, engine: Engine, configuration: int) -> Engine:
+        self._engine = weakref.ref(engine)
+        self._history = (None, configuration, 0, None)
+        return engine
+
+    def _present_engine(self) -> Engine:
+        """The engine of the history's configurations, to be held as long as they are used."""
+        engine = self._engine()
+        return self._read_again() if engine is None else engine
+
+    def _read_again(self) -> Engine:
+        """Put a history in the place of one whose engine was given up, by reading what it has accepted."""
+        old = self._history
+        steps = []
+        while old[0] is not None:
+            steps.append(old[3])
+            old = old[0]
+        given_up = self._engine, self._history
+        engine = self._begin()
+        try:
+            with engine.settling():
+                for step in reversed(steps):
+                    before = self._history
+                    after = _behind if isinstance(step, bytes) else self._after
+                    target = after(engine, before[1], step)
+                    assert target is not None, "what could follow can follow again"
+                    self._history = (before, target, before[2] + 1, step)
+        except BaseException:
+            self._engine, self._history = given_up
+            raise
+        return engine
+
+    def _after(self, engine: Engine, configuration: int, token_id: int) -> int | None:
         """The configuration after a token; None when it cannot follow."""
         if token_id in self._stop_set:
             if configuration < 0:
                 return configuration
-            return -configuration if self._compiled.call(requests.IS_ACCEPTING_AT, configuration) else None
+            return -configuration if engine.call(requests.IS_ACCEPTING_AT, configuration) else None
         if configuration < 0 or not 0 <= token_id < self._compiled.vocabulary.size:
             return None
         if configuration == _THINKING:
             if token_id == self._think_until:
-                return self._compiled.start
+                return engine.start
             return None if self._compiled.vocabulary.token_bytes[token_id] is None else _THINKING
-        return self._compiled.call(requests.ACCEPT, configuration, token_id) or None
+        return engine.call(requests.ACCEPT, configuration, token_id) or None
 
     def _rejection(self, token_id: int) -> TokenRejected:
         vocabulary = self._compiled.vocabulary
@@ -310,3 +370,11 @@ class Matcher:
         if text is None:
             return TokenRejected(f"token {token_id} is special or missing: it is never text")
         return TokenRejected(f"token {token_id} ({text!r}) cannot follow the text accepted so far")
+
+
+def _behind(engine: Engine, configuration: int, text: bytes) -> int | None:
+    """The configuration after some bytes; None when they cannot follow."""
+    if configuration == _THINKING:
+        return _THINKING
+    data = np.frombuffer(text, dtype=np.uint8)
+    return engine.call(requests.READ, configuration, data.ctypes.data, len(text)) or None

@@ -196,18 +196,16 @@ def _fill(
             at = M[OPERATIONS] + M[M[THREADS] + thread * THREAD_WORDS + 5]
             for k in range(at + 3, at + 3 + M[at]):
                 source = M[k]
+                base = vocabulary_base if source >= 0 else rows_base
+                offset = source if source >= 0 else M[ROWS] + (-1 - source) * words
                 if empty:
-                    base = vocabulary_base if source >= 0 else rows_base
-                    offset = source if source >= 0 else M[ROWS] + (-1 - source) * words
                     copy_words(out, base + 4 * offset, words)
                     empty = False
-                elif source >= 0:
-                    for w in range(words):
-                        row[w] |= V[source + w]
                 else:
-                    offset = M[ROWS] + (-1 - source) * words
+                    # An array of its own: an index that may be negative would keep LLVM from using vectors.
+                    more = carray(pointer(base + 4 * offset), (words,), np.int32)
                     for w in range(words):
-                        row[w] |= M[offset + w]
+                        row[w] |= more[w]
             thread = M[at + 2]
     if empty:
         for w in range(words):

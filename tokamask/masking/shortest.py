@@ -4,7 +4,8 @@ How far the end is, is a function of the configuration, found in one of two ways
 
 - *Explored*: when everything that tokens can reach from the beginning is small, the graph of configurations is searched
   whole and distances are exact.
-- *Descended* otherwise: only the few tokens that lower the cost most (see `cost_kernels`) are considered. That leaves
+- *Descended* otherwise: only the few tokens that lower the cost most (see `cost_kernels`) are considered, far from the
+  end even fewer. That leaves
   out those that lengthen a string, indent, or open what is optional, so the graph has no cycles and is small. The
   distance is never less than the truth, for a way round through costlier places might need fewer tokens.
 
@@ -16,12 +17,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from tokamask.errors import TokenRejected
+from tokamask.errors import CompileBudgetExceeded, TokenRejected
 from tokamask.grammar.program import OBJECT_IS_FREE, OBJECT_OPEN, OBJECT_REQUIRED, Program
 from tokamask.masking import requests
 from tokamask.masking.bitmask import clear_tokens, set_tokens
@@ -30,7 +32,7 @@ from tokamask.masking.cost_kernels import MISSING_BYTE, NEVER, analyse
 from tokamask.masking.string_costs import with_string_costs
 
 if TYPE_CHECKING:
-    from tokamask.masking.compiler import CompiledGrammar
+    from tokamask.masking.engine import Engine
 
 __all__ = ["Shortest"]
 
@@ -44,6 +46,28 @@ COST_ERROR = 12
 DESCENDED_WAYS = 4
 """How many tokens are followed from one place, those that lower the cost most: the digits of an escape, say, would
 otherwise multiply."""
+FAR_COST = 500
+"""From places of a higher cost on the few `_long_tokens` are tried before all others. Looking at all tokens of a place
+inside a long string takes milliseconds and is remembered for each of its bytes; tens of thousands of such places would
+take minutes and a gigabyte."""
+LONG_TOKENS = 2
+"""How many tokens of each of these alphabets are tried there."""
+ALPHABETS = tuple(
+    frozenset(letters)
+    for letters in (
+        b"0123456789",
+        b"0123456789abcdef",
+        b"abcdefghijklmnopqrstuvwxyz",
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+        bytes(set(range(0x20, 0x7F)) - set(b'"\\')),
+    )
+)
+MOST_COST = 100_000
+"""Texts that take more bytes to complete are not searched for."""
+
+UTF8_BYTES = sorted(set(range(0x100)) - {0xC0, 0xC1, *range(0xF5, 0x100)})
+"""The bytes of text. Where each has a token, no cost is due to a byte that cannot be spelled."""
+
 ORDERED_PROPERTIES = 4
 """Required properties of one object that are tried in every order; with more of them a single way is followed."""
 
@@ -55,32 +79,35 @@ _NOWHERE = (NEVER, -1)
 
 
 class Shortest:
-    """Completions for one compiled grammar; shared by its matchers, safe to share between threads."""
+    """Completions for one engine; shared by its matchers, safe to share between threads."""
 
-    def __init__(self, compiled: CompiledGrammar) -> None:
-        self._compiled = compiled
-        program = compiled.program
-        texts = compiled.vocabulary.token_bytes
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        program = engine.program
+        texts = engine.vocabulary.token_bytes
         costs = np.full(len(program.words) + 256, NEVER, dtype=np.int32)
         costs[-256:] = MISSING_BYTE
         costs[-256:][[text[0] for text in texts if text is not None and len(text) == 1]] = 1
         # Costs take it that JSON's own punctuation, digits and some character can be spelled byte by byte.
         self._is_bounded_by_cost = bool((costs[-256:][0x20:0x7F] == 1).all())
+        self._spells_all_bytes = bool((costs[-256:][UTF8_BYTES] == 1).all())
         costs = with_string_costs(program, costs)
         analyse(program.words, costs, program.records)
-        compiled.provide_costs(costs)
+        engine.provide_costs(costs)
         self._longest = max((len(text) for text in texts if text), default=1)
+        self._long_tokens = _long_tokens(texts)
         self._ways = 1 if _has_many_orders(program) else DESCENDED_WAYS
         self._steps: dict[int, _Step] = {}
         self._bounds: dict[int, int] = {}
         self._lock = threading.RLock()
-        self._is_explored = self._explore(compiled.start)
+        self._is_explored = self._explore(engine.start)
 
     def length(self, configuration: int) -> int:
         """The tokens that complete the text, stop tokens not counted.
 
         Raises:
             TokenRejected: the vocabulary cannot spell any completion.
+            CompileBudgetExceeded: the shortest one is too long to be searched for.
         """
         with self._lock:
             distance = self._step(configuration)[0]
@@ -95,7 +122,7 @@ class Shortest:
         with self._lock:
             while (step := self._step(configuration))[0]:
                 completion.append(step[1])
-                configuration = self._compiled.call(requests.ACCEPT, configuration, step[1])
+                configuration = self._engine.call(requests.ACCEPT, configuration, step[1])
         return completion
 
     def restrict(
@@ -112,7 +139,7 @@ class Shortest:
         with self._lock:
             bound = self._bounds.get(configuration)
             if bound is None:
-                bound = self._bounds[configuration] = self._compiled.call(requests.LARGEST_COST, configuration)
+                bound = self._bounds[configuration] = self._engine.call(requests.LARGEST_COST, configuration)
             if bound <= left and self._is_bounded_by_cost:
                 return
             allowed_stops = clear_tokens(row, stops.tolist())
@@ -120,7 +147,7 @@ class Shortest:
             capacity = 1024
             while True:
                 reached = np.empty(capacity, dtype=np.int32)
-                count = self._compiled.call(
+                count = self._engine.call(
                     requests.TARGETS, configuration, row.ctypes.data, behind.ctypes.data, reached.ctypes.data, capacity
                 )
                 if count != TOO_MANY:
@@ -129,12 +156,12 @@ class Shortest:
             near = np.array(
                 [target for target in reached[:count].tolist() if self._is_within(target, left)], dtype=np.int32
             )
-            self._compiled.call(requests.KEEP, row.ctypes.data, behind.ctypes.data, near.ctypes.data, len(near))
+            self._engine.call(requests.KEEP, row.ctypes.data, behind.ctypes.data, near.ctypes.data, len(near))
             set_tokens(row, allowed_stops)
 
     def _is_within(self, configuration: int, left: int) -> bool:
         """Whether the text can end within `left` tokens."""
-        cost = self._compiled.call(requests.COST_OF, configuration)
+        cost = self._engine.call(requests.COST_OF, configuration)
         if cost < MISSING_BYTE and cost - COST_ERROR > left * self._longest and not self._is_explored:
             return False  # no spelling of the cheapest text is as short as that
         return left >= 0 and self._step(configuration)[0] <= left
@@ -158,7 +185,7 @@ class Shortest:
         nodes_left = EXPLORED_NODES
         while waiting:
             configuration = waiting.popleft()
-            if self._compiled.call(requests.IS_ACCEPTING_AT, configuration):
+            if self._engine.call(requests.IS_ACCEPTING_AT, configuration):
                 ends.append(configuration)
             pairs, visited = self._successors(configuration, ANY_COST, nodes_left)
             nodes_left -= visited + 16  # a call is worth some nodes
@@ -185,6 +212,11 @@ class Shortest:
 
     def _descend(self, start: int) -> None:
         """Find the distance of everything that cost-lowering tokens reach from `start`."""
+        if self._spells_all_bytes and self._engine.call(requests.COST_OF, start) > MOST_COST:
+            raise CompileBudgetExceeded(
+                f"the shortest completion of this text takes more than {MOST_COST} bytes, too many to be searched for "
+                "in tokens; lower the grammar's minimal lengths, or fill masks without tokens_left"
+            )
         lower: dict[int, list[tuple[int, int]]] = {}
         costs: dict[int, int] = {}
         waiting = [start]
@@ -192,17 +224,30 @@ class Shortest:
             configuration = waiting.pop()
             if configuration in self._steps or configuration in lower:
                 continue
-            if self._compiled.call(requests.IS_ACCEPTING_AT, configuration):
+            if self._engine.call(requests.IS_ACCEPTING_AT, configuration):
                 self._steps[configuration] = (0, -1)
                 continue
-            costs[configuration] = self._compiled.call(requests.COST_OF, configuration)
-            ways, _ = self._successors(configuration, costs[configuration], ANY_NUMBER)
-            ways.sort(key=lambda way: (self._compiled.call(requests.COST_OF, way[0]), way[1]))
-            lower[configuration] = ways[: self._ways]
+            costs[configuration] = self._engine.call(requests.COST_OF, configuration)
+            lower[configuration] = self._lowering(configuration, costs[configuration])
             waiting.extend(target for target, _ in lower[configuration])
         for configuration in sorted(lower, key=costs.__getitem__):
             distances = [(self._steps[target][0] + 1, token) for target, token in lower[configuration]]
             self._steps[configuration] = min(distances, default=_NOWHERE)
+
+    def _lowering(self, configuration: int, cost: int) -> list[tuple[int, int]]:
+        """(configuration, token) one token on: the few that lower a cost the most."""
+        if cost > FAR_COST and (cost < MISSING_BYTE or self._spells_all_bytes):
+            far = []
+            for token in self._long_tokens:
+                target = self._engine.call(requests.ACCEPT, configuration, token)
+                if target and (less := self._engine.call(requests.COST_OF, target)) < cost:
+                    far.append((less, token, target))
+            if far:
+                _, token, target = min(far)
+                return [(target, token)]
+        ways, _ = self._successors(configuration, cost, ANY_NUMBER)
+        ways.sort(key=lambda way: (self._engine.call(requests.COST_OF, way[0]), way[1]))
+        return ways[: self._ways]
 
     def _successors(self, configuration: int, below: int, nodes: int) -> tuple[list[tuple[int, int]], int]:
         """Distinct (configuration, token) one token on, of a cost under `below`, and the trie nodes that took.
@@ -212,11 +257,20 @@ class Shortest:
         capacity = 256
         while True:
             pairs = np.empty(2 * capacity + 1, dtype=np.int32)
-            found = self._compiled.call(requests.SUCCESSORS, configuration, pairs.ctypes.data, capacity, below, nodes)
+            found = self._engine.call(requests.SUCCESSORS, configuration, pairs.ctypes.data, capacity, below, nodes)
             if found != TOO_MANY:
                 taken = pairs[: 2 * found].reshape(-1, 2).tolist()
                 return [(target, token) for target, token in taken], int(pairs[-1])
             capacity *= 4
+
+
+def _long_tokens(texts: Sequence[bytes | None]) -> list[int]:
+    """The longest tokens over each of `ALPHABETS`; of equally long ones those with the lowest numbers."""
+    found: set[int] = set()
+    for alphabet in ALPHABETS:
+        spelled = [token for token, text in enumerate(texts) if text and alphabet.issuperset(text)]
+        found.update(sorted(spelled, key=lambda token: -len(texts[token] or b""))[:LONG_TOKENS])
+    return sorted(found)
 
 
 def _has_many_orders(program: Program) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from tokamask.errors import CompileBudgetExceeded, UnsupportedFeature
+from tokamask.grammar.budget import check_time, present_budget
 from tokamask.grammar.json_schema.array_outlines import ItemsForm, array_form
 from tokamask.grammar.json_schema.complement import followed
 from tokamask.grammar.json_schema.demands import (
@@ -41,7 +42,6 @@ from tokamask.grammar.json_schema.shapes import ItemState, ScalarShape
 from tokamask.grammar.json_schema.shaping import NULL, boolean_shape, gathered, string_shape, unconfined
 from tokamask.grammar.json_schema.values import Kind
 
-MAXIMUM_NODES = 50_000
 MAXIMUM_OUTLINES = 200_000
 
 # What is to blame, the likeliest first, when numbers or strings are too many to tell apart.
@@ -97,9 +97,11 @@ class Expansion:
 
     def _added(self, node: Node) -> int:
         number = len(self.nodes)
-        if number >= MAXIMUM_NODES:
+        most = present_budget().nodes
+        if number >= most:
             raise CompileBudgetExceeded(
-                f"the schema unfolds into more than {MAXIMUM_NODES} nodes", pointer=pointer_of(node)
+                f"the schema unfolds into more than {most} nodes; simplify it or raise Budget.nodes",
+                pointer=pointer_of(node),
             )
         self.nodes.append(node)
         self._alternatives.append(None)
@@ -122,6 +124,7 @@ class Expansion:
         known = self._alternatives[number]
         if known is not None:
             return known
+        check_time()
         result = tuple(self._outlined(self.nodes[number], foresight))
         self._alternatives[number] = result
         self._outlines += len(result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from tokamask.errors import CompileBudgetExceeded
 from tokamask.grammar.formats import format_limitation
 from tokamask.grammar.json_schema.catalogue import Catalogue
 from tokamask.grammar.json_schema.dialects import Dialect
@@ -39,6 +40,7 @@ _ANNOTATIONS = frozenset(
         "contentSchema",
     )
 )
+MAXIMUM_TEXT = 50_000_000  # characters of all pointers
 _COUNTS = ("minContains", "maxContains")
 # Keywords that say how another one is meant, and that one.
 _MODIFIERS = {
@@ -53,7 +55,12 @@ _MODIFIERS = {
 def keyword_reports(
     schema: Json, scope: Scope, catalogue: Catalogue, refusals: tuple[Refusal, ...]
 ) -> Iterator[KeywordReport]:
-    """Reports in the order of the document; refusals elsewhere (of another document, or of keywords together) last."""
+    """Reports in the order of the document; refusals elsewhere (of another document, or of keywords together) last.
+
+    Raises CompileBudgetExceeded when the places are too much text: of very deep schemas, and of those that contain or
+    share parts in so many ways that they are no tree.
+    """
+    written = 0
     known = {refusal.pointer: refusal for refusal in refusals}
     left = dict(known)
     waiting: list[tuple[Json, Scope, str]] = [(schema, scope, "#")]
@@ -64,10 +71,14 @@ def keyword_reports(
         obligation = catalogue.used(place)
         inner = scope if obligation is None else obligation.scope
         below: list[tuple[Json, Scope, str]] = []
+        # Copies of one schema may be one obligation. Its pointer takes time to spell out.
+        used_at = obligation.pointer if known and obligation is not None else None
         for keyword, value in place.items():
             here = f"{pointer}/{escaped(keyword)}"
-            # Copies of one schema may be one obligation.
-            refusal = None if obligation is None else known.get(obligation.pointer + here[len(pointer) :])
+            written += len(here)
+            if written > MAXIMUM_TEXT:
+                raise CompileBudgetExceeded("the schema is nested too deeply to list its keywords", pointer="#")
+            refusal = None if used_at is None else known.get(used_at + here[len(pointer) :])
             if refusal is not None:
                 left.pop(refusal.pointer, None)
                 yield KeywordReport(here, keyword, KeywordStatus.REFUSED, refusal.reason)

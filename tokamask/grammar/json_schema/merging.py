@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 from tokamask.errors import CompileBudgetExceeded
+from tokamask.grammar.budget import check_time
 from tokamask.grammar.json_schema.demands import (
     ANY_DEMAND,
     ANY_VALUE,
@@ -302,7 +303,11 @@ def _product(
     merge: Callable[[Any, Any], Demand], demands: Iterable[Demand], others: Iterable[Demand], place: Place
 ) -> list[Demand]:
     try:
-        return [merge(demand, other) for demand in demands for other in others]
+        product = []
+        for demand in demands:
+            check_time()
+            product += [merge(demand, other) for other in others]
+        return product
     except CompileBudgetExceeded as error:
         raise CompileBudgetExceeded(error.message, pointer=error.pointer or pointer_at(place)) from None
 

@@ -14,7 +14,8 @@ from itertools import pairwise
 from operator import itemgetter
 
 from tokamask.errors import CompileBudgetExceeded
-from tokamask.grammar.automaton import STATE_BUDGET, Rows
+from tokamask.grammar.automaton import Rows
+from tokamask.grammar.budget import check_time, present_budget
 from tokamask.grammar.language import Language, finished
 from tokamask.grammar.regular_expression.code_points import ANY, CodePoints
 
@@ -164,7 +165,7 @@ def spelled_out(alphabet: Alphabet, rows: Rows, accepting: Sequence[bool]) -> La
     states in between are shared whenever they lead to the same places.
 
     Raises:
-        CompileBudgetExceeded: there are more than `STATE_BUDGET` states.
+        CompileBudgetExceeded: there are more states than the budget allows.
     """
     if not rows:
         return finished(alphabet.byte_class, [], [])
@@ -197,7 +198,9 @@ def spelled_out(alphabet: Alphabet, rows: Rows, accepting: Sequence[bool]) -> La
     index = {_NOTHING: -1, 0: 0}
     order = [0]
     bytewise: Rows = []
+    most = present_budget().states
     for place in order:
+        check_time()
         if place >= 0:
             row = rows[place]
             places: Sequence[int] = [place_after(follows, row) for follows in alphabet.lead]
@@ -208,8 +211,8 @@ def spelled_out(alphabet: Alphabet, rows: Rows, accepting: Sequence[bool]) -> La
                 index[target] = len(order)
                 order.append(target)
         bytewise.append([index[target] for target in places])
-        if len(order) > STATE_BUDGET:
+        if len(order) > most:
             raise CompileBudgetExceeded(
-                f"the expression needs more than {STATE_BUDGET} states in UTF-8; use smaller repetition counts"
+                f"the expression needs more than {most} states in UTF-8; use smaller repetition counts"
             )
     return finished(alphabet.byte_class, bytewise, [place >= 0 and accepting[place] for place in order])

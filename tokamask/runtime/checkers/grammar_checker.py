@@ -24,7 +24,8 @@ class GrammarChecker:
     """
 
     def __init__(self, compiled: CompiledGrammar) -> None:
-        self._compiled = compiled
+        # Its configurations are in the hands of particles, so it stays as long as the checker.
+        self._engine = compiled.engine
 
     @property
     def name(self) -> str:
@@ -35,18 +36,18 @@ class GrammarChecker:
         return True
 
     def start(self, prompt: bytes) -> int:
-        return self._compiled.start
+        return self._engine.start
 
     def advance(self, state: int, data: bytes) -> int | None:
         text = np.frombuffer(data, dtype=np.uint8)
-        return self._compiled.call(requests.READ, state, text.ctypes.data, len(data)) or None
+        return self._engine.call(requests.READ, state, text.ctypes.data, len(data)) or None
 
     def may_end(self, state: int) -> bool:
-        return bool(self._compiled.call(requests.IS_ACCEPTING_AT, state))
+        return bool(self._engine.call(requests.IS_ACCEPTING_AT, state))
 
     def allowed(self, state: int) -> npt.NDArray[np.int32]:
-        row = np.zeros(bitmask_words(self._compiled.vocabulary.size), dtype=np.int32)
-        self._compiled.call(requests.FILL, state, row.ctypes.data, 0, 0)
+        row = np.zeros(bitmask_words(self._engine.vocabulary.size), dtype=np.int32)
+        self._engine.call(requests.FILL, state, row.ctypes.data, 0, 0)
         row.flags.writeable = False
         return row
 

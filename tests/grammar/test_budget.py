@@ -1,0 +1,130 @@
+"""The account of what reading and compiling may cost."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tokamask.errors import CompileBudgetExceeded
+from tokamask.grammar.budget import Budget, check_time, present_budget
+from tokamask.grammar.grammar import Grammar
+
+PATTERNS = {"type": "string", "allOf": [{"pattern": f"a{{{count}}}b?"} for count in range(1_000)]}
+
+CHOICES = [{"anyOf": [{"properties": {f"a{i}": {"const": j}}} for j in range(3)]} for i in range(6)]
+
+
+@pytest.fixture
+def ticks(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """A clock that is a second later each time it is looked at; says how often it was."""
+    clock = itertools.count()
+    seen = [0]
+
+    def tick() -> float:
+        seen[0] = next(clock)
+        return float(seen[0])
+
+    monkeypatch.setattr(time, "monotonic", tick)
+    return lambda: seen[0]
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: Grammar.from_regex("[ab]{0,300}c"),
+        lambda: Grammar.from_json_schema({"type": "string", "pattern": "[ab]{0,300}c"}, on_unsupported="warn"),
+        lambda: Grammar.from_json_schema(PATTERNS, on_unsupported="warn"),
+        lambda: Grammar.from_json_schema({"multipleOf": 9_973}),
+        lambda: Grammar.from_json_schema({"items": [{"minItems": count} for count in range(200)]}, draft="7"),
+        lambda: Grammar.from_json_schema({"allOf": CHOICES}),
+        lambda: Grammar.from_lark("start: /[ab]{0,300}c/"),
+        lambda: Grammar.from_gbnf('root ::= [ab]{0,300} "c"').program,
+        lambda: Grammar.from_choices([f"{number:x}" * 3 for number in range(300)]),
+    ],
+)
+def test_time_is_looked_at_while_a_grammar_is_read(read: Callable[[], object], ticks: Callable[[], int]) -> None:
+    """The error comes with the first look after the deadline, whatever could be left out or read in another way."""
+    with pytest.raises(CompileBudgetExceeded, match="compile_seconds=100"), Budget(compile_seconds=100).enforced():
+        read()
+    assert 100 <= ticks() < 110
+
+
+def test_time_is_looked_at_outside_of_a_block_too(ticks: Callable[[], int]) -> None:
+    with pytest.raises(CompileBudgetExceeded, match=r"compile_seconds=30\.0"):
+        Grammar.from_regex("[ab]{0,300}c")
+    assert ticks() < 40
+
+
+def test_a_block_ends_when_the_one_around_it_does(ticks: Callable[[], int]) -> None:
+    inner = Budget(compile_seconds=1_000, states=7)
+
+    def wait() -> None:
+        with Budget(compile_seconds=20, states=9).enforced():
+            with inner.enforced():
+                assert present_budget() is inner
+            assert present_budget().states == 9
+            with inner.enforced():
+                while True:
+                    check_time()
+
+    with pytest.raises(CompileBudgetExceeded, match="takes longer"):
+        wait()
+    assert ticks() < 30
+    assert present_budget() == Budget()
+
+
+def test_states() -> None:
+    with Budget(states=100).enforced():
+        Grammar.from_regex("[0-9]{90}")
+        with pytest.raises(CompileBudgetExceeded, match="more than 100 states"):
+            Grammar.from_regex("[0-9]{110}")
+        with pytest.raises(CompileBudgetExceeded, match="more than 100 states in UTF-8"):
+            Grammar.from_regex("[à-ÿ]{60}")
+    Grammar.from_regex("[0-9]{110}")
+
+
+def test_nodes() -> None:
+    schema = {"type": "array", "prefixItems": [{"minimum": number} for number in range(50)]}
+    Grammar.from_json_schema(schema)
+    with pytest.raises(CompileBudgetExceeded, match="more than 40 nodes"), Budget(nodes=40).enforced():
+        Grammar.from_json_schema(schema)
+
+
+def test_threads_have_accounts_of_their_own() -> None:
+    found = []
+    with Budget(states=1).enforced():
+        thread = threading.Thread(target=lambda: found.append(present_budget()))
+        thread.start()
+        thread.join()
+        with pytest.raises(CompileBudgetExceeded):
+            Grammar.from_regex("abc")
+    assert found == [Budget()]
+
+
+def test_schemas_that_are_no_trees() -> None:
+    """Python values may share their parts, and be deeper than any text: keywords are listed as far as that is text."""
+    shared: object = {"minimum": 1}
+    for _ in range(60):
+        shared = {"anyOf": [shared, shared]}
+    Grammar.from_json_schema({"const": 1, "examples": shared})
+    deep: dict[str, object] = {}
+    for _ in range(700):
+        deep = {"items": deep}
+    assert len(Grammar.from_json_schema(deep).explain()) == 700
+    for _ in range(9_300):
+        deep = {"items": deep}
+    for schema in (deep, {"$defs": {"a": shared}}):
+        with pytest.raises(CompileBudgetExceeded, match="nested too deeply"):
+            Grammar.from_json_schema(schema)
+
+
+@pytest.mark.parametrize("name", ["compile_seconds", "nodes", "states", "cache_bytes"])
+def test_what_is_no_budget(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        Budget(**{name: -1})
+    with pytest.raises(ValueError, match=name):
+        Budget(**{name: float("nan")})  # type: ignore[arg-type]
