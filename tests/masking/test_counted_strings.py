@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.masking.test_laws import check_budget, check_state, mask_of
+from tests.masking.laws import check_budget, check_state, mask_of
 from tests.masking.test_mask_kernels import tekken
 from tests.reference import (
     FiniteTexts,
@@ -221,14 +221,14 @@ def test_costs_are_the_bytes_to_the_end(
         return
     vocabulary = byte_vocabulary()
     compiled = GrammarCompiler(vocabulary, tmp_path).compile(grammar)
-    _ = compiled.shortest  # makes the costs
+    _ = compiled.engine.shortest  # makes the costs
     language = Recognised(grammar)
     generator = random.Random(f"{pattern} {bounds} {escapes}")
     distances = ByteDistances(language)
     for state, text in generator.sample(sorted(distances.texts.items()), min(150, len(distances.texts))):
         data = np.frombuffer(text, dtype=np.uint8)
-        configuration = compiled.call(requests.READ, compiled.start, data.ctypes.data, len(text))
-        assert compiled.call(requests.COST_OF, configuration) == distances.left[state], text
+        configuration = compiled.engine.call(requests.READ, compiled.engine.start, data.ctypes.data, len(text))
+        assert compiled.engine.call(requests.COST_OF, configuration) == distances.left[state], text
 
 
 class ByteDistances:

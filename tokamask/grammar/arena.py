@@ -2,13 +2,14 @@
 
 A header of offsets and counters is followed by tables:
 
-    threads          (pc, data, lexeme, escape, return, mask operations), interned
+    threads          (pc, data, lexeme, escape, return, memory, mask operations), interned
     configurations   sets of threads, interned; a set is a slice of the lists table
     moves            (configuration, byte) -> configuration
-    frames           sets of property names seen so far, interned
+    frames           what objects have so far, what is remembered of the text: lists of words, interned
     scratch          threads of the set under construction
     operations, rows the masks of threads
     walk, found      the stack and the tokens found by the walk under way
+    search           the stack of a search for a way to go on, which may be needed amid a walk
 
 Indices never change: a table grows by moving all tables to a larger array. Kernels make sure of head room before they
 change anything, so a full table means "grow and call again", never a half-made entry.
@@ -24,10 +25,11 @@ import numpy.typing as npt
 from tokamask.errors import CompileBudgetExceeded
 from tokamask.grammar.jit import jit
 
-THREAD_WORDS = 6
-CONFIGURATION_WORDS = 8
+THREAD_WORDS = 7
+CONFIGURATION_WORDS = 10
 MOVE_WORDS = 2
-SCRATCH_WORDS = 6
+SCRATCH_WORDS = 7
+SEARCH_WORDS = 3
 
 # Header slots: offset, capacity (entries), used (entries) of each table.
 (
@@ -44,9 +46,10 @@ SCRATCH_WORDS = 6
     ROWS, ROW_CAPACITY, ROW_COUNT,
     WALK, WALK_CAPACITY,
     FOUND, FOUND_CAPACITY, FOUND_COUNT,
+    SEARCH, SEARCH_CAPACITY,
     OVERFLOW,
     VISITS, STEPS, MISSES, STAMP,
-) = range(41)  # fmt: skip
+) = range(43)  # fmt: skip
 # The header ends with room for the bytes that a walk is about to try.
 CANDIDATES = 64
 MAXIMUM_CANDIDATES = 48
@@ -87,6 +90,7 @@ _TABLES: tuple[_Table, ...] = (
     _Table(OPERATIONS, OPERATION_CAPACITY, 1),
     _Table(WALK, WALK_CAPACITY, 1, is_rebuilt=True),
     _Table(FOUND, FOUND_CAPACITY, 1, is_rebuilt=True),
+    _Table(SEARCH, SEARCH_CAPACITY, SEARCH_WORDS, is_rebuilt=True),
 )
 
 
@@ -105,6 +109,7 @@ def new_arena() -> npt.NDArray[np.int32]:
         OPERATIONS: 32768,
         WALK: 8192,
         FOUND: 4096,
+        SEARCH: 1024,
     }
     arena = _lay_out(capacities, row_words=0, rows=0)
     arena[CONFIGURATION_COUNT] = 1  # configuration 0 is the empty set: dead
@@ -210,8 +215,8 @@ def mix(value: int, more: int) -> int:
 
 
 @jit
-def thread_hash(pc: int, data: int, lexeme: int, escape: int, ret: int) -> int:
-    return mix(mix(mix(mix(mix(17, pc), data), lexeme), escape), ret)
+def thread_hash(pc: int, data: int, lexeme: int, escape: int, ret: int, memory: int) -> int:
+    return mix(mix(mix(mix(mix(mix(17, pc), data), lexeme), escape), ret), memory)
 
 
 @jit
@@ -228,7 +233,7 @@ def _rehash(M: npt.NDArray[np.int32], old: npt.NDArray[np.int32]) -> None:
     size = M[THREAD_HASH_SIZE] - 1
     for t in range(1, M[THREAD_COUNT]):
         at = M[THREADS] + t * THREAD_WORDS
-        slot = thread_hash(M[at], M[at + 1], M[at + 2], M[at + 3], M[at + 4]) & size
+        slot = thread_hash(M[at], M[at + 1], M[at + 2], M[at + 3], M[at + 4], M[at + 5]) & size
         while M[M[THREAD_HASH] + slot] != 0:
             slot = (slot + 1) & size
         M[M[THREAD_HASH] + slot] = t

@@ -4,7 +4,7 @@ A configuration is a set of threads; a thread returns to a configuration, so the
 interned sets (a graph-structured stack in the sense of Tomita 1985, kept canonical by interning). Equal sets have equal
 integers, which is what makes every later question a table look-up.
 
-A set under construction lies in the arena's scratch: entries (pc, data, lexeme, escape, return, expanded).
+A set under construction lies in the arena's scratch: entries (pc, data, lexeme, escape, return, memory, expanded).
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ from tokamask.grammar.arena import (
     thread_hash,
 )
 from tokamask.grammar.jit import jit
+from tokamask.grammar.memory import FORBIDDEN, HOLE, ended_text
 from tokamask.grammar.program import (
     ACCEPTING,
     AUTOMATON_CLASSES,
@@ -61,7 +62,11 @@ from tokamask.grammar.program import (
 
 Words = npt.NDArray[np.int32]
 
-# Words of a configuration: slice of the lists table, then what is known about the set.
+MASK = 6  # word of a thread: the operations of its mask
+WITH_HOLES, WITH_MEMORY = 1, 2  # of a set: whether threads have a memory, or a place for one
+
+# Words of a configuration: slice of the lists table, then what is known about the set. The last four are for sets with
+# a thread that remembers: see `survival` and `remembering_masks`.
 (
     LIST_START,
     LIST_LENGTH,
@@ -69,7 +74,11 @@ Words = npt.NDArray[np.int32]
     IS_ACCEPTING,
     COST,
     MARK,
-) = range(6)
+    REMEMBERS,
+    SURVIVING,
+    FORGETFUL,
+    CLEARED,
+) = range(10)
 
 
 @jit
@@ -87,7 +96,7 @@ def has_room(M: Words) -> bool:
 
 
 @jit
-def push(M: Words, pc: int, data: int, lexeme: int, escape: int, ret: int) -> None:
+def push(M: Words, pc: int, data: int, lexeme: int, escape: int, ret: int, memory: int) -> None:
     """Add a thread to the scratch."""
     n = M[SCRATCH_COUNT]
     if n >= M[SCRATCH_CAPACITY]:
@@ -99,30 +108,33 @@ def push(M: Words, pc: int, data: int, lexeme: int, escape: int, ret: int) -> No
     M[at + 2] = lexeme
     M[at + 3] = escape
     M[at + 4] = ret
-    M[at + 5] = 0
+    M[at + 5] = memory
+    M[at + 6] = 0
     M[SCRATCH_COUNT] = n + 1
 
 
 @jit
-def push_threads(M: Words, configuration: int) -> None:
-    """Add every thread of a configuration to the scratch."""
+def push_threads(M: Words, configuration: int, memory: int) -> None:
+    """Add every thread of a configuration to the scratch; those with a HOLE take over `memory`."""
     at = M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS
     start = M[LISTS] + M[at + LIST_START]
     for i in range(start, start + M[at + LIST_LENGTH]):
         t = M[THREADS] + M[i] * THREAD_WORDS
-        push(M, M[t], M[t + 1], M[t + 2], M[t + 3], M[t + 4])
+        own = M[t + 5]
+        push(M, M[t], M[t + 1], M[t + 2], M[t + 3], M[t + 4], memory if own == HOLE else own)
 
 
 @jit
-def intern_thread(M: Words, pc: int, data: int, lexeme: int, escape: int, ret: int) -> int:
+def intern_thread(M: Words, pc: int, data: int, lexeme: int, escape: int, ret: int, memory: int) -> int:
     size = M[THREAD_HASH_SIZE] - 1
-    slot = thread_hash(pc, data, lexeme, escape, ret) & size
+    slot = thread_hash(pc, data, lexeme, escape, ret, memory) & size
     while True:
         t = M[M[THREAD_HASH] + slot]
         if t == 0:
             break
         at = M[THREADS] + t * THREAD_WORDS
-        if M[at] == pc and M[at + 1] == data and M[at + 2] == lexeme and M[at + 3] == escape and M[at + 4] == ret:
+        same = M[at] == pc and M[at + 1] == data and M[at + 2] == lexeme
+        if same and M[at + 3] == escape and M[at + 4] == ret and M[at + 5] == memory:
             return t
         slot = (slot + 1) & size
     t = M[THREAD_COUNT]
@@ -134,7 +146,8 @@ def intern_thread(M: Words, pc: int, data: int, lexeme: int, escape: int, ret: i
     M[at + 2] = lexeme
     M[at + 3] = escape
     M[at + 4] = ret
-    M[at + 5] = 0
+    M[at + 5] = memory
+    M[at + MASK] = 0
     return t
 
 
@@ -171,18 +184,25 @@ def intern_list(P: Words, M: Words, count: int) -> int:
     M[record + CLOSURE] = -1
     M[record + COST] = -1
     accepting = 0
+    remembers = 0
     for i in range(count):
-        if P[M[M[THREADS] + M[at + i] * THREAD_WORDS]] == END:
+        t = M[THREADS] + M[at + i] * THREAD_WORDS
+        if P[M[t]] == END:
             accepting = 1
+        if M[t + 5] != 0:
+            remembers = WITH_MEMORY if M[t + 5] > 0 else max(remembers, WITH_HOLES)
     M[record + IS_ACCEPTING] = accepting
+    M[record + REMEMBERS] = remembers
     M[LIST_USED] = start + count
     return c
 
 
 @jit
-def intern_single(P: Words, M: Words, pc: int, data: int, lexeme: int, escape: int, ret: int) -> int:
+def intern_single(
+    P: Words, M: Words, pc: int, data: int, lexeme: int, escape: int, ret: int, memory: int
+) -> int:
     """The configuration of one thread (not closed: a place to return to)."""
-    M[M[LISTS] + M[LIST_USED]] = intern_thread(M, pc, data, lexeme, escape, ret)
+    M[M[LISTS] + M[LIST_USED]] = intern_thread(M, pc, data, lexeme, escape, ret, memory)
     return intern_list(P, M, 1)
 
 
@@ -227,6 +247,7 @@ def _seen_before(M: Words, entry: int) -> bool:
             and M[i + 1] == M[at + 1]
             and M[i + 2] == M[at + 2]
             and M[i + 3] == M[at + 3]
+            and M[i + 5] == M[at + 5]
         ):
             return True
     return False
@@ -239,40 +260,46 @@ def _expand(P: Words, M: Words, entry: int) -> None:
     pc = M[at]
     data = M[at + 1]
     ret = M[at + 4]
+    memory = M[at + 5]
     operation = P[pc]
     if operation == LEXEME:
         block = P[pc + 1]
         row = block + P[block + AUTOMATON_ROWS] + M[at + 2] * (P[block + AUTOMATON_CLASSES] + 1)
         flags = P[row]
         if flags & LIVE == 0:
-            M[at + 5] = 1
+            M[at + 6] = 1
         if flags & ACCEPTING:
-            push(M, P[pc + 2], data, 0, 0, ret)
+            after = ended_text(M, memory)
+            if after != FORBIDDEN:
+                push(M, P[pc + 2], data, 0, 0, ret, after)
         return
-    M[at + 5] = 1
+    M[at + 6] = 1
     if operation == RETURN:
-        push_threads(M, ret)
+        push_threads(M, ret, memory)
     elif operation == CHOICE:
         for i in range(P[pc + 1]):
-            push(M, P[pc + 2 + i], data, 0, 0, ret)
+            push(M, P[pc + 2 + i], data, 0, 0, ret, 0)
     elif operation == CALL:
-        push(M, P[pc + 1], 0, 0, 0, intern_single(P, M, P[pc + 2], data, 0, 0, ret))
+        push(M, P[pc + 1], 0, 0, 0, intern_single(P, M, P[pc + 2], data, 0, 0, ret, 0), 0)
     elif operation == LOOP:
         minimum = P[pc + 2]
         maximum = P[pc + 3]
         if data >= minimum:
-            push(M, RETURN_PC, 0, 0, 0, ret)
+            push(M, RETURN_PC, 0, 0, 0, ret, 0)
         if maximum < 0 or data < maximum:
             counted = data + 1 if maximum >= 0 or data < minimum else data
-            push(M, P[pc + 1], 0, 0, 0, intern_single(P, M, pc, counted, 0, 0, ret))
+            push(M, P[pc + 1], 0, 0, 0, intern_single(P, M, pc, counted, 0, 0, ret, 0), 0)
 
 
 @jit
 def _less(M: Words, a: int, b: int) -> bool:
-    for k in range(5):
+    for k in range(4):
         if M[a + k] != M[b + k]:
             return M[a + k] < M[b + k]
-    return False
+    # Return places last: threads that differ in nothing else become neighbours.
+    if M[a + 5] != M[b + 5]:
+        return M[a + 5] < M[b + 5]
+    return M[a + 4] < M[b + 4]
 
 
 @jit
@@ -322,7 +349,7 @@ def close_scratch(P: Words, M: Words) -> int:
         if operation <= LAST_EPSILON or operation == LEXEME:
             if operation != END:
                 if _seen_before(M, i):
-                    M[at + 5] = 1
+                    M[at + 6] = 1
                 else:
                     _expand(P, M, i)
         if M[OVERFLOW]:
@@ -334,7 +361,7 @@ def close_scratch(P: Words, M: Words) -> int:
     count = 0
     for i in range(M[SCRATCH_COUNT]):
         at = base + i * SCRATCH_WORDS
-        if M[at + 5] == 0:
+        if M[at + 6] == 0:
             if at != base + count * SCRATCH_WORDS:
                 for k in range(SCRATCH_WORDS):
                     M[base + count * SCRATCH_WORDS + k] = M[at + k]
@@ -348,7 +375,7 @@ def close_scratch(P: Words, M: Words) -> int:
         for i in range(1, count):
             at = base + kept * SCRATCH_WORDS
             other = base + i * SCRATCH_WORDS
-            same = M[at] == M[other] and M[at + 1] == M[other + 1]
+            same = M[at] == M[other] and M[at + 1] == M[other + 1] and M[at + 5] == M[other + 5]
             if same and M[at + 2] == M[other + 2] and M[at + 3] == M[other + 3]:
                 M[at + 4] = united(P, M, M[at + 4], M[other + 4])
                 if M[OVERFLOW]:
@@ -367,7 +394,7 @@ def _intern_scratch(P: Words, M: Words, count: int) -> int:
     out = M[LISTS] + M[LIST_USED]
     for i in range(count):
         at = base + i * SCRATCH_WORDS
-        M[out + i] = intern_thread(M, M[at], M[at + 1], M[at + 2], M[at + 3], M[at + 4])
+        M[out + i] = intern_thread(M, M[at], M[at + 1], M[at + 2], M[at + 3], M[at + 4], M[at + 5])
     # Lists ascend, so that a set has one spelling; thread numbers follow first sight, which is nearly sorted already.
     for i in range(1, count):
         value = M[out + i]
@@ -385,7 +412,7 @@ def closure(P: Words, M: Words, configuration: int) -> int:
     record = M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS
     if M[record + CLOSURE] < 0:
         M[SCRATCH_COUNT] = 0
-        push_threads(M, configuration)
+        push_threads(M, configuration, 0)
         closed = close_scratch(P, M)
         if M[OVERFLOW]:
             return 0

@@ -27,7 +27,7 @@ from tokamask.grammar.arena import (
     THREADS,
     mix,
 )
-from tokamask.grammar.configurations import LIST_LENGTH, LIST_START, close_scratch, has_room, push
+from tokamask.grammar.configurations import LIST_LENGTH, LIST_START, REMEMBERS, close_scratch, has_room, push
 from tokamask.grammar.jit import jit
 from tokamask.grammar.lexemes import automaton_flags
 from tokamask.grammar.name_table import name_byte, next_candidate
@@ -68,7 +68,8 @@ from tokamask.grammar.string_body import (
     QUOTE,
     is_escape_state,
 )
-from tokamask.grammar.threads import item_value, property_value, read_byte
+from tokamask.grammar.survival import step, surviving
+from tokamask.grammar.threads import item_value, property_value
 
 Words = npt.NDArray[np.int32]
 
@@ -81,7 +82,7 @@ def start_configuration(P: Words, M: Words, pc: int) -> int:
     if not has_room(M):
         return FULL
     M[SCRATCH_COUNT] = 0
-    push(M, pc, 0, 0, 0, 0)
+    push(M, pc, 0, 0, 0, 0, 0)
     start = close_scratch(P, M)
     return FULL if M[OVERFLOW] else start
 
@@ -101,17 +102,11 @@ def move(P: Words, M: Words, configuration: int, byte: int) -> int:
         if M[at] == 0:
             break
         slot = (slot + 1) & size
-    if not has_room(M):
-        return FULL
     M[STEPS] += 1
-    M[SCRATCH_COUNT] = 0
-    record = M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS
-    start = M[LISTS] + M[record + LIST_START]
-    for i in range(start, start + M[record + LIST_LENGTH]):
-        t = M[THREADS] + M[i] * THREAD_WORDS
-        read_byte(P, M, M[t], M[t + 1], M[t + 2], M[t + 3], M[t + 4], byte)
-    target = close_scratch(P, M)
-    if M[OVERFLOW]:
+    target = step(P, M, configuration, byte)
+    if target > 0 and M[M[CONFIGURATIONS] + target * CONFIGURATION_WORDS + REMEMBERS]:
+        target = surviving(P, M, target)
+    if target < 0:
         return FULL
     M[at] = key
     M[at + 1] = target

@@ -42,6 +42,7 @@ import numpy.typing as npt
 
 from tokamask.errors import CompileBudgetExceeded
 from tokamask.grammar import rules
+from tokamask.grammar.json_schema.cardinality import has_many_values
 from tokamask.grammar.json_schema.shapes import (
     ArrayShape,
     Escapes,
@@ -76,10 +77,12 @@ EXITS_PC = 2
     ARRAY_SATURATION,
     ARRAY_PREFIX_COUNT,
     ARRAY_REST,
+    ARRAY_DISTINCT,
+    ARRAY_DEARER,
     ARRAY_PREFIX,
-) = range(3, 10)
+) = range(3, 12)
 # Words of an ITEMS record; of each of its states: whether the array may end, then pairs (VALUE, state after it), 0.
-ITEMS_WHITESPACE, ITEMS_STATES = 3, 4
+ITEMS_WHITESPACE, ITEMS_DISTINCT, ITEMS_STATES = 3, 4, 5
 # Words of an OBJECT record, from its first word.
 (
     OBJECT_WHITESPACE,
@@ -99,10 +102,11 @@ ITEMS_WHITESPACE, ITEMS_STATES = 3, 4
     OBJECT_WITNESSES,
     OBJECT_COVERS,
     OBJECT_HOME,
+    OBJECT_REMEMBERS,
     OBJECT_PROPERTIES,
-) = range(6, 24)
+) = range(6, 25)
 STRING_HOME, STRING_LENGTHS, STRING_UNBOUNDED = range(4, 7)  # words of a STRING record; the first are listed above
-CHOICE_WORDS = 3  # of a choice: STRING record of the names, VALUE record, witnesses met (a bit each)
+CHOICE_WORDS = 4  # of a choice: STRING record of the names, VALUE record, witnesses met (a bit each), room for a cost
 
 # Words of an automaton block: sizes, offsets (relative to the block) and the class of each byte.
 AUTOMATON_STATES, AUTOMATON_CLASSES, AUTOMATON_ROWS, AUTOMATON_CLASS_START, AUTOMATON_CLASS_BYTES = range(5)
@@ -118,6 +122,10 @@ FRAME_LENGTH, FRAME_MISSING, FRAME_PRESENT, FRAME_TOTAL, FRAME_PENDING, FRAME_HE
 NAME_WORDS = 4  # of a name table entry: start, length, common prefix with the entry before, declared index
 MAXIMUM_NAME_BYTES = 4095  # a key's place in the name table packs the depth into 12 bits
 DEPTH_BITS = 12
+MAXIMUM_DISTINCT = 4096  # items of an array that must be there and differ
+# How the items of an array must differ: not at all; with endlessly many values for each; with few values, the same ones
+# for every item; with few values and others elsewhere, so that a choice now may leave nothing for a later item.
+NOT_DISTINCT, PLENTIFUL, SCARCE, WARY = range(4)
 MAXIMUM_COUNT = (1 << 31) - 2  # of items or characters; no text that an arena can follow has as many
 
 
@@ -307,12 +315,26 @@ class _Assembler:
             maximum = saturation = len(shape.prefix)
         prefix = [self.values[id(shapes), node] for node in shape.prefix]
         places = (ARRAY_OPEN, ARRAY_AFTER, ARRAY_NEXT)
-        pc = self.emit(*places, 0, minimum, maximum, saturation, len(prefix), rest, *prefix)
+        distinct, dearer = self.distinctness(shapes, shape), 0
+        if distinct and minimum > 1:
+            if minimum > MAXIMUM_DISTINCT:
+                raise CompileBudgetExceeded(f"{minimum} items that differ are more than {MAXIMUM_DISTINCT}")
+            dearer = len(self.words)
+            self.words += [0] * minimum
+        pc = self.emit(*places, 0, minimum, maximum, saturation, len(prefix), rest, distinct, dearer, *prefix)
         self.automaton(pc + ARRAY_WHITESPACE, shapes.whitespace)
         return pc
 
+    def distinctness(self, shapes: JsonShapes, shape: ArrayShape | ItemsShape) -> int:
+        if not shape.is_distinct:
+            return NOT_DISTINCT
+        if all(has_many_values(shapes.nodes, node) for node in set(_children(shape))):
+            return PLENTIFUL
+        return SCARCE if isinstance(shape, ArrayShape) and not shape.prefix else WARY
+
     def items(self, shapes: JsonShapes, shape: ItemsShape) -> int:
-        pc = self.emit(ITEMS_OPEN, ITEMS_AFTER, ITEMS_NEXT, 0, *[0] * len(shape.states))
+        distinct = self.distinctness(shapes, shape)
+        pc = self.emit(ITEMS_OPEN, ITEMS_AFTER, ITEMS_NEXT, 0, distinct, *[0] * len(shape.states))
         self.automaton(pc + ITEMS_WHITESPACE, shapes.whitespace)
         for number, state in enumerate(shape.states):
             self.words[pc + ITEMS_STATES + number] = len(self.words)
@@ -341,7 +363,8 @@ class _Assembler:
         places = (OBJECT_OPEN, OBJECT_KEY, OBJECT_COLON, OBJECT_VALUE, OBJECT_AFTER, OBJECT_NEXT)
         settled = (0, count, additional, int(is_free), frame_words, required, available, 0, 0)
         counted = (int(is_counted), minimum, maximum, len(shape.witnesses), 0)
-        pc = self.emit(*places, *settled, 0, len(choices), *counted, _HOMES[shapes.escapes])
+        remembers = PLENTIFUL if shape.remembers else NOT_DISTINCT
+        pc = self.emit(*places, *settled, 0, len(choices), *counted, _HOMES[shapes.escapes], remembers)
         self.automaton(pc + OBJECT_WHITESPACE, shapes.whitespace)
         for p, value in zip(shape.properties, values, strict=True):
             self.words.extend((value, int(p.required)))
@@ -361,7 +384,7 @@ class _Assembler:
         strings = [self.string(0, None, choice.names, _HOMES[shapes.escapes]) for choice in choices]
         self.words[pc + OBJECT_CHOICES] = len(self.words)
         for string, choice in zip(strings, choices, strict=True):
-            self.words += (string, self.values[id(shapes), choice.node], choice.meets)
+            self.words += (string, self.values[id(shapes), choice.node], choice.meets, 0)
         # For each set of witnesses still missing: how many properties they take, then room for the costs of as many.
         self.words[pc + OBJECT_COVERS] = len(self.words)
         for fewest in fewest_properties(choices, witnesses):

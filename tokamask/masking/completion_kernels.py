@@ -21,7 +21,7 @@ from tokamask.grammar.arena import (
     WALK_CAPACITY,
     WALK_FULL,
 )
-from tokamask.grammar.configurations import LIST_LENGTH, LIST_START, MARK
+from tokamask.grammar.configurations import LIST_LENGTH, LIST_START, MARK, MASK, REMEMBERS
 from tokamask.grammar.jit import carray, jit, pointer
 from tokamask.grammar.moves import ANY_BYTE, candidate_buffer, configuration_candidates, move
 from tokamask.grammar.name_table import OFF
@@ -31,6 +31,7 @@ from tokamask.grammar.string_body import (
     home_of,
     starts_character,
 )
+from tokamask.grammar.survival import forgetful, is_free_text, with_holes
 from tokamask.masking.cost_kernels import NEVER, configuration_cost, thread_cost
 from tokamask.masking.mask_kernels import child_count, find_child
 from tokamask.masking.pieces import NODES, ROW_WORDS, TEXT, TEXT_START, TOKENS
@@ -68,7 +69,7 @@ def largest_cost(P: Words, M: Words, V: Words, K: Words, configuration: int) -> 
             if outside < NEVER:
                 largest = max(largest, outside + after + 12)
         while thread:
-            at = M[OPERATIONS] + M[M[THREADS] + thread * THREAD_WORDS + 5]
+            at = M[OPERATIONS] + M[M[THREADS] + thread * THREAD_WORDS + MASK]
             rows = M[at]
             for k in range(at + 3, at + 3 + rows):
                 if M[k] < 0:
@@ -127,7 +128,7 @@ def targets(P: Words, M: Words, V: Words, configuration: int, row: int, out: int
             continue
         for bit in range(32):
             if mask[word] >> bit & 1:
-                target = token_move(P, M, V, configuration, 32 * word + bit)
+                target = _place_behind(P, M, V, configuration, 32 * word + bit)
                 if target < 0:
                     return FULL
                 behind[32 * word + bit] = target
@@ -139,6 +140,29 @@ def targets(P: Words, M: Words, V: Words, configuration: int, row: int, out: int
                     distinct[count] = target
                     count += 1
     return count
+
+
+@jit
+def _place_behind(P: Words, M: Words, V: Words, configuration: int, token: int) -> int:
+    """The configuration behind a token; one for all longer tokens that stay inside a remembered text."""
+    start = V[TEXT] + V[V[TEXT_START] + token]
+    end = V[TEXT] + V[V[TEXT_START] + token + 1]
+    quote = end - 1
+    while quote >= start and V[quote] != QUOTE:
+        quote -= 1
+    for i in range(start, end):
+        configuration = move(P, M, configuration, V[i])
+        if configuration <= 0:
+            return configuration
+        if M[M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS + REMEMBERS] and end - start > 1 and i >= quote:
+            if is_free_text(P, M, configuration):
+                # Without memory, whatever follows up to the end of the token stays inside the text.
+                configuration = forgetful(P, M, configuration)
+                for k in range(i + 1, end):
+                    if configuration > 0:
+                        configuration = move(P, M, configuration, V[k])
+                return with_holes(P, M, configuration) if configuration > 0 else configuration
+    return configuration
 
 
 @jit
@@ -172,6 +196,8 @@ def _is_settled_text(P: Words, M: Words, configuration: int) -> bool:
     if not starts_character(M[t + 3]):
         return False
     pc = M[t]
+    if M[record + REMEMBERS] and not is_free_text(P, M, configuration):
+        return False
     if P[pc] == STRING:
         return P[pc + 3] == 0 and M[t + 1] >= P[pc + 1]
     return P[pc] == OBJECT_KEY and M[t + 2] == OFF
@@ -184,7 +210,8 @@ def successors(
     """Distinct configurations one token on whose cost is under `below`, as pairs (configuration, token) at `out`.
 
     After room for `capacity` pairs, one more word takes the trie nodes that were visited; the walk stops when they are
-    more than `visits`. Returns the number of pairs; TOO_MANY when more than fit, FULL when the arena must grow.
+    more than `visits`. Where something may be forbidden, only tokens of one byte are tried: others are too many to
+    remember what follows each. Returns the number of pairs; TOO_MANY when more than fit, FULL when the arena must grow.
     """
     pairs = carray(pointer(out), (2 * capacity + 1,), np.int32)
     buffer = candidate_buffer(M)
@@ -195,6 +222,8 @@ def successors(
     M[M[WALK] + 1] = configuration
     top = 2
     visited = 0
+    remembers = M[M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS + REMEMBERS] != 0
+    is_shallow = remembers and not is_free_text(P, M, configuration)
     while top > 0 and visited <= visits:
         top -= 2
         node = M[M[WALK] + top]
@@ -233,7 +262,7 @@ def successors(
                     pairs[2 * found] = target
                     pairs[2 * found + 1] = V[V[TOKENS] + V[child + 2]]
                     found += 1
-            if child_count(V, child):
+            if child_count(V, child) and not is_shallow:
                 M[M[WALK] + top] = child
                 M[M[WALK] + top + 1] = target
                 top += 2

@@ -21,13 +21,16 @@ from tokamask.grammar.arena import (
     FULL,
     LISTS,
     OVERFLOW,
+    SEARCH,
+    SEARCH_CAPACITY,
+    SEARCH_WORDS,
     THREAD_WORDS,
     THREADS,
     WALK,
     WALK_CAPACITY,
     WALK_FULL,
 )
-from tokamask.grammar.configurations import COST, LIST_LENGTH, LIST_START
+from tokamask.grammar.configurations import COST, LIST_LENGTH, LIST_START, REMEMBERS, has_room, intern_single
 from tokamask.grammar.frames import frame_word
 from tokamask.grammar.jit import jit
 from tokamask.grammar.lexemes import automaton_move, automaton_read
@@ -35,6 +38,7 @@ from tokamask.grammar.name_table import OFF, code_point_at, complete_name, decla
 from tokamask.grammar.program import (
     ACCEPTING,
     ARRAY_AFTER,
+    ARRAY_DEARER,
     ARRAY_MINIMUM,
     ARRAY_NEXT,
     ARRAY_OPEN,
@@ -54,6 +58,7 @@ from tokamask.grammar.program import (
     FRAME_PENDING,
     FRAME_TOTAL,
     ITEMS_AFTER,
+    ITEMS_DISTINCT,
     ITEMS_NEXT,
     ITEMS_OPEN,
     ITEMS_STATES,
@@ -109,6 +114,7 @@ from tokamask.grammar.string_body import (
     starts_character,
     utf8_length,
 )
+from tokamask.grammar.survival import MOST_STEPS, TRIES, byte_to_try, is_free, is_worth_trying, step
 from tokamask.grammar.threads import item_value, property_value
 
 Words = npt.NDArray[np.int32]
@@ -116,6 +122,7 @@ Words = npt.NDArray[np.int32]
 NEVER = 1 << 28
 NO_DATA = -1  # of an object: no property is there yet
 MISSING_BYTE = 1 << 16  # the cost of a byte that no token spells alone
+MOST_DEARER = 256  # how much more a value may cost because cheaper ones are used
 
 
 def _distances_to_normal() -> npt.NDArray[np.int32]:
@@ -262,11 +269,14 @@ def _analyse_object(P: Words, M: Words, K: Words, pc: int) -> int:
 
 @jit
 def _analyse_choices(P: Words, K: Words, pc: int) -> None:
-    """K[choice]: its name, as for declared ones; K[cover + 1 + n]: n properties that provide a set of witnesses."""
+    """K[choice]: its name, as for declared ones; K[cover + 1 + n]: n properties that provide a set of witnesses.
+
+    K[choice + 3] is what a name may cost more because the cheapest are used, see `dearer`.
+    """
     choices = P[pc + OBJECT_CHOICES]
     end = choices + CHOICE_WORDS * P[pc + OBJECT_CHOICE_COUNT]
     for at in range(choices, end, CHOICE_WORDS):
-        K[at] = _sum(2, K[P[at]])
+        K[at] = _sum(2 + K[at + 3], K[P[at]])
     if choices == 0:
         return
     witnesses = P[pc + OBJECT_WITNESSES]
@@ -406,7 +416,7 @@ def _items_begun(P: Words, K: Words, record: int, state: int, operation: int) ->
     best = 1 if operation == ITEMS_OPEN and P[state] else NEVER
     at = state + 1
     while P[at]:
-        best = min(best, _sum(K[P[at]], K[P[record + ITEMS_STATES + P[at + 1]]]))
+        best = min(best, _sum(K[P[at]] + K[record + ITEMS_DISTINCT], K[P[record + ITEMS_STATES + P[at + 1]]]))
         at += 2
     return best
 
@@ -432,8 +442,17 @@ def _items_cost(P: Words, K: Words, record: int, data: int) -> int:
     """From after an item, with `data` items counted, to the end of the array."""
     total = 1
     for index in range(data, P[record + ARRAY_MINIMUM]):
-        total = _sum(total, 1 + K[item_value(P, record, index)])
+        total = _sum(total, 1 + _item_cost(P, K, record, index))
     return total
+
+
+@jit
+def _item_cost(P: Words, K: Words, record: int, index: int) -> int:
+    """The cost of an item after `index` others; dearer where it must differ from them and they may be the cheapest."""
+    cost = K[item_value(P, record, index)]
+    if P[record + ARRAY_DEARER] and index < P[record + ARRAY_MINIMUM]:
+        cost = _sum(cost, K[P[record + ARRAY_DEARER] + index])
+    return cost
 
 
 @jit
@@ -704,7 +723,7 @@ def thread_cost(P: Words, M: Words, K: Words, pc: int, data: int, lexeme: int, e
         return _sum(blank, _items_cost(P, K, record, data))
     if operation == ARRAY_NEXT:
         counted = min(data + 1, P[record + ARRAY_SATURATION])
-        return _sum(blank, _sum(K[item_value(P, record, data)], _items_cost(P, K, record, counted)))
+        return _sum(blank, _sum(_item_cost(P, K, record, data), _items_cost(P, K, record, counted)))
     total = _items_cost(P, K, record, data)
     return _sum(blank, total if P[record + ARRAY_MINIMUM] == 0 else total - 1)
 
@@ -715,6 +734,101 @@ def configuration_cost(P: Words, M: Words, K: Words, configuration: int) -> int:
 
     Remembered with the configuration.
     """
+    record = M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS
+    if M[record + REMEMBERS] == 0:
+        return _place_cost(P, M, K, configuration)
+    if M[record + COST] < 0:
+        best = NEVER
+        for i in range(M[record + LIST_LENGTH]):
+            thread = M[M[LISTS] + M[record + LIST_START] + i]
+            if _is_settled(P, M, thread):
+                cost = _thread_and_rest(P, M, K, thread)
+            else:
+                cost = _searched_cost(P, M, K, thread)
+            if cost < 0:
+                return FULL
+            best = min(best, cost)
+        M[record + COST] = best
+    return M[record + COST]
+
+
+@jit
+def _thread_and_rest(P: Words, M: Words, K: Words, thread: int) -> int:
+    t = M[THREADS] + thread * THREAD_WORDS
+    rest = _place_cost(P, M, K, M[t + 4])
+    return FULL if rest < 0 else _sum(rest, thread_cost(P, M, K, M[t], M[t + 1], M[t + 2], M[t + 3]))
+
+
+@jit
+def _is_settled(P: Words, M: Words, thread: int) -> bool:
+    """Whether the cheapest way on is open to a thread that remembers. (Behind a comma it may have been used.)"""
+    operation = P[M[M[THREADS] + thread * THREAD_WORDS]]
+    is_behind_comma = operation == ARRAY_NEXT or operation == ITEMS_NEXT or operation == OBJECT_NEXT
+    return (M[M[THREADS] + thread * THREAD_WORDS + 5] <= 0 or not is_behind_comma) and is_free(P, M, thread)
+
+
+@jit
+def _searched_cost(P: Words, M: Words, K: Words, thread: int) -> int:
+    """The cost where the cheapest ways may be forbidden: iterative deepening (Korf 1985) over the bytes that matter."""
+    if not has_room(M):
+        return FULL
+    least = _thread_and_rest(P, M, K, thread)
+    if least < 0:
+        return FULL
+    t = M[THREADS] + thread * THREAD_WORDS
+    alone = intern_single(P, M, M[t], M[t + 1], M[t + 2], M[t + 3], M[t + 4], M[t + 5])
+    for most in range(least, min(NEVER, least + MOST_DEARER)):
+        found = _ends_within(P, M, K, alone, most)
+        if found:
+            return FULL if found == FULL else most
+    return NEVER
+
+
+@jit
+def _ends_within(P: Words, M: Words, K: Words, configuration: int, most: int) -> int:
+    """Whether some settled thread is reached from which the end costs no more than `most` in all; FULL: no room."""
+    M[M[SEARCH]] = configuration
+    M[M[SEARCH] + 1] = 0
+    M[M[SEARCH] + 2] = 0
+    depth = 0
+    steps = 0
+    while depth >= 0:
+        at = M[SEARCH] + depth * SEARCH_WORDS
+        if M[at + 1] == TRIES:
+            depth -= 1
+            continue
+        byte = byte_to_try(M[at + 1])
+        M[at + 1] += 1
+        spent = M[at + 2] + _byte_cost(P, K, byte)
+        if spent >= most or not is_worth_trying(P, M, M[at], byte):
+            continue
+        target = step(P, M, M[at], byte)
+        if target == FULL:
+            return FULL
+        steps += 1
+        if steps > MOST_STEPS:
+            return 0
+        record = M[CONFIGURATIONS] + target * CONFIGURATION_WORDS
+        best = NEVER
+        for i in range(M[record + LIST_LENGTH]):
+            thread = M[M[LISTS] + M[record + LIST_START] + i]
+            cost = _thread_and_rest(P, M, K, thread)
+            if cost < 0:
+                return FULL
+            if spent + cost <= most and _is_settled(P, M, thread):
+                return 1
+            best = min(best, cost)
+        if spent + best <= most and depth + 1 < M[SEARCH_CAPACITY]:
+            depth += 1
+            M[at + SEARCH_WORDS] = target
+            M[at + SEARCH_WORDS + 1] = 0
+            M[at + SEARCH_WORDS + 2] = spent
+    return 0
+
+
+@jit
+def _place_cost(P: Words, M: Words, K: Words, configuration: int) -> int:
+    """The same for places to return to, and wherever nothing is remembered."""
     record = M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS
     if M[record + COST] >= 0:
         return M[record + COST]

@@ -40,6 +40,7 @@ from tokamask.grammar.arena import (
     WALK_FULL,
 )
 from tokamask.grammar.configurations import (
+    MASK,
     closure,
     has_room,
     intern_single,
@@ -148,7 +149,7 @@ def _flush(M: Words, V: Words) -> None:
 
 
 @jit
-def _take(M: Words, V: Words, tokens: int, node: int, has_row: int) -> int:
+def take(M: Words, V: Words, tokens: int, node: int, has_row: int) -> int:
     """Add the tokens that end at `node`. Returns whether a row is under construction now."""
     count = V[node] >> 17
     if count == 0:
@@ -168,13 +169,13 @@ def _take(M: Words, V: Words, tokens: int, node: int, has_row: int) -> int:
 
 
 @jit
-def _walk(
+def walk(
     P: Words, M: Words, V: Words, nodes: int, tokens: int, start: int, configuration: int, base: int, has_row: int
 ) -> int:
     """Take every token strictly below `start` whose remaining bytes `configuration` can read.
 
     `nodes` and `tokens` say which trie of V, `start` is a node's address, the stack begins at `base` (entries of two
-    words). Returns `has_row` as `_take` does, or FULL.
+    words). Returns `has_row` as `take` does, or FULL.
     """
     bytes_to_try = candidate_buffer(M)
     limit = M[WALK_CAPACITY] - 520
@@ -207,7 +208,7 @@ def _walk(
                 continue
             if target < 0:
                 return FULL
-            has_row = _take(M, V, tokens, child, has_row)
+            has_row = take(M, V, tokens, child, has_row)
             if child_count(V, child):
                 M[M[WALK] + top] = child
                 M[M[WALK] + top + 1] = target
@@ -219,7 +220,7 @@ def _walk(
 def _walk_lexeme(P: Words, M: Words, V: Words, pc: int, data: int, state: int, ret: int) -> int:
     """The walk of a LEXEME thread: automaton states inside, configurations where the lexeme may end."""
     block = P[pc + 1]
-    after = closure(P, M, intern_single(P, M, P[pc + 2], data, 0, 0, ret))
+    after = closure(P, M, intern_single(P, M, P[pc + 2], data, 0, 0, ret, 0))
     if M[OVERFLOW]:
         return FULL
     bytes_to_try = candidate_buffer(M)
@@ -254,7 +255,7 @@ def _walk_lexeme(P: Words, M: Words, V: Words, pc: int, data: int, state: int, r
             target = automaton_move(P, block, state, V[child] & 255)
             if target < 0:
                 continue
-            has_row = _take(M, V, V[TOKENS], child, has_row)
+            has_row = take(M, V, V[TOKENS], child, has_row)
             if child_count(V, child):
                 M[M[WALK] + top] = child
                 M[M[WALK] + top + 1] = target
@@ -264,7 +265,7 @@ def _walk_lexeme(P: Words, M: Words, V: Words, pc: int, data: int, state: int, r
                     M[M[WALK] + limit + exits] = child
                     exits += 1
         for i in range(exits):
-            has_row = _walk(P, M, V, nodes, V[TOKENS], M[M[WALK] + limit + i], after, limit + 256, has_row)
+            has_row = walk(P, M, V, nodes, V[TOKENS], M[M[WALK] + limit + i], after, limit + 256, has_row)
             if has_row < 0:
                 return FULL
     return has_row
@@ -297,14 +298,14 @@ def _walk_string(P: Words, M: Words, V: Words, pc: int, lexeme: int, state: int)
             if state == home and byte == BACKSLASH:
                 if not has_room(M):
                     return FULL
-                inner = move(P, M, intern_single(P, M, pc, 0, lexeme, home, 0), byte)
+                inner = move(P, M, intern_single(P, M, pc, 0, lexeme, home, 0, 0), byte)
                 if inner < 0:
                     return FULL
                 if inner == 0:
                     continue
-                has_row = _take(M, V, V[TOKENS], child, has_row)
+                has_row = take(M, V, V[TOKENS], child, has_row)
                 if child_count(V, child):
-                    has_row = _walk(P, M, V, nodes, V[TOKENS], child, inner, limit, has_row)
+                    has_row = walk(P, M, V, nodes, V[TOKENS], child, inner, limit, has_row)
                     if has_row < 0:
                         return FULL
                 continue
@@ -313,7 +314,7 @@ def _walk_string(P: Words, M: Words, V: Words, pc: int, lexeme: int, state: int)
             if body >= 0:
                 target = automaton_move(P, block, lexeme, byte)
             if target >= 0:
-                has_row = _take(M, V, V[TOKENS], child, has_row)
+                has_row = take(M, V, V[TOKENS], child, has_row)
                 if child_count(V, child):
                     M[M[WALK] + top] = child
                     M[M[WALK] + top + 1] = target
@@ -353,12 +354,12 @@ def _walk_counted_string(P: Words, M: Words, V: Words, pc: int, data: int, lexem
             if state == home and byte == BACKSLASH:
                 if not has_room(M):
                     return FULL
-                inner = move(P, M, intern_single(P, M, pc, data, lexeme, home, 0), byte)
+                inner = move(P, M, intern_single(P, M, pc, data, lexeme, home, 0, 0), byte)
                 if inner < 0:
                     return FULL
                 if inner:
-                    has_row = _take(M, V, V[TOKENS], child, has_row)
-                    has_row = _walk(P, M, V, nodes, V[TOKENS], child, inner, limit, has_row)
+                    has_row = take(M, V, V[TOKENS], child, has_row)
+                    has_row = walk(P, M, V, nodes, V[TOKENS], child, inner, limit, has_row)
                     if has_row < 0:
                         return FULL
                 continue
@@ -367,7 +368,7 @@ def _walk_counted_string(P: Words, M: Words, V: Words, pc: int, data: int, lexem
             if body >= 0:
                 target = string_move(P, pc, begun, lexeme, byte)
             if target >= 0:
-                has_row = _take(M, V, V[TOKENS], child, has_row)
+                has_row = take(M, V, V[TOKENS], child, has_row)
                 if child_count(V, child):
                     M[M[WALK] + top] = child
                     M[M[WALK] + top + 1] = begun
@@ -423,7 +424,7 @@ def _walk_string_exits(P: Words, M: Words, V: Words, pc: int, data: int, lexeme:
                 break
         after = 0
         if reached == UNSETTLED:
-            after = _behind_group(P, M, V, intern_single(P, M, pc, data, lexeme, escape, ret), group)
+            after = _behind_group(P, M, V, intern_single(P, M, pc, data, lexeme, escape, ret, 0), group)
             if after < 0:
                 return FULL
         elif reached >= 0 and automaton_flags(P, block, reached) & ACCEPTING:
@@ -448,7 +449,7 @@ def _behind_group(P: Words, M: Words, V: Words, configuration: int, group: int) 
 @jit
 def _exits_thread(M: Words, state: int, after: int) -> int:
     """The pseudo-thread whose mask is the tokens that close a string in body state `state` and go on in `after`."""
-    return intern_thread(M, EXITS_PC, 0, 0, state, after)
+    return intern_thread(M, EXITS_PC, 0, 0, state, after, 0)
 
 
 @jit
@@ -472,8 +473,8 @@ def _walk_exit(P: Words, M: Words, V: Words, nodes: int, tokens: int, after: int
     if after == 0:
         return has_row
     quote = nodes + 4 * V[nodes + 1]
-    has_row = _take(M, V, tokens, quote, has_row)
-    return _walk(P, M, V, nodes, tokens, quote, after, 0, has_row)
+    has_row = take(M, V, tokens, quote, has_row)
+    return walk(P, M, V, nodes, tokens, quote, after, 0, has_row)
 
 
 @jit
@@ -515,7 +516,7 @@ def _walk_key(P: Words, M: Words, V: Words, pc: int, data: int, place: int, ret:
         after = extra
         reached = _name_after(P, V, names, place, group)
         if reached == UNSETTLED or complete_name(P, names, reached) >= 0:
-            after = _behind_group(P, M, V, intern_single(P, M, pc, data, place, home, ret), group)
+            after = _behind_group(P, M, V, intern_single(P, M, pc, data, place, home, ret, 0), group)
             if after < 0:
                 return FULL
         has_row = _walk_exit(P, M, V, V[group + GROUP_NODES], V[group + GROUP_TOKENS], after, has_row)
@@ -525,8 +526,8 @@ def _walk_key(P: Words, M: Words, V: Words, pc: int, data: int, place: int, ret:
 
 
 @jit
-def _record_operations(M: Words, V: Words, thread: int, row: int, link: int, has_row: int) -> None:
-    """Write the operations of a thread: a vocabulary row (NO_ROW: none), a link (0: none) and what was found."""
+def record_operations(M: Words, V: Words, row: int, link: int, has_row: int) -> int:
+    """Write operations: a vocabulary row (NO_ROW: none), a link (0: none) and what was found. Returns their offset."""
     if has_row > 0:
         _flush(M, V)
     at = M[OPERATIONS] + M[OPERATION_USED]
@@ -545,16 +546,21 @@ def _record_operations(M: Words, V: Words, thread: int, row: int, link: int, has
     for i in range(M[FOUND_COUNT]):
         M[at + i] = M[M[FOUND] + i]
     at += M[FOUND_COUNT]
-    M[M[THREADS] + thread * THREAD_WORDS + 5] = start - M[OPERATIONS]
     M[OPERATION_USED] = at - M[OPERATIONS]
+    return start - M[OPERATIONS]
+
+
+@jit
+def has_room_for_mask(M: Words) -> bool:
+    if M[OPERATION_USED] + LONGEST_LIST + 64 > M[OPERATION_CAPACITY] or M[ROW_COUNT] >= M[ROW_CAPACITY]:
+        return False
+    return has_room(M)
 
 
 @jit
 def find_mask(P: Words, M: Words, V: Words, thread: int) -> int:
-    """Find the operations of a thread and record them. Returns 0, or FULL when the arena must grow."""
-    if not has_room(M):
-        return FULL
-    if M[OPERATION_USED] + LONGEST_LIST + 64 > M[OPERATION_CAPACITY] or M[ROW_COUNT] >= M[ROW_CAPACITY]:
+    """Find the operations of a thread that remembers nothing. Returns 0, or FULL when the arena must grow."""
+    if not has_room_for_mask(M):
         return FULL
     M[MISSES] += 1
     M[FOUND_COUNT] = 0
@@ -578,16 +584,16 @@ def find_mask(P: Words, M: Words, V: Words, thread: int) -> int:
     elif operation == LEXEME:
         has_row = _walk_lexeme(P, M, V, pc, data, lexeme, ret)
     elif operation == STRING and _is_free_of_bounds(P, V, pc, data):
-        link = intern_thread(M, P[pc + STRING_UNBOUNDED], 0, lexeme, escape, ret)
+        link = intern_thread(M, P[pc + STRING_UNBOUNDED], 0, lexeme, escape, ret, 0)
     elif operation == STRING and P[pc + 3] != 0 and not is_escape_state(state):
         if ret:
             # What stays inside does not depend on where the string returns to.
-            link = intern_thread(M, pc, data, lexeme, escape, 0)
+            link = intern_thread(M, pc, data, lexeme, escape, 0, 0)
             has_row = _walk_string_exits(P, M, V, pc, data, lexeme, escape, ret)
         elif P[pc + STRING_LENGTHS] == 0:
             has_row = _walk_string(P, M, V, pc, lexeme, state)
         elif _stays_free_of_bounds(P, V, pc, data):
-            link = intern_thread(M, P[pc + STRING_UNBOUNDED], 0, lexeme, escape, 0)
+            link = intern_thread(M, P[pc + STRING_UNBOUNDED], 0, lexeme, escape, 0, 0)
         else:
             has_row = _walk_counted_string(P, M, V, pc, data, lexeme, state)
     elif operation == STRING and P[pc + 3] == 0:
@@ -610,26 +616,26 @@ def find_mask(P: Words, M: Words, V: Words, thread: int) -> int:
                 row += V[LENGTH_COUNT] * V[ROW_WORDS]
             has_row = _walk_groups(P, M, V, state, after, least, most)
         else:
-            single = intern_single(P, M, pc, data, lexeme, escape, ret)
-            has_row = _walk(P, M, V, V[NODES], V[TOKENS], V[NODES], single, 0, 0)
+            single = intern_single(P, M, pc, data, lexeme, escape, ret, 0)
+            has_row = walk(P, M, V, V[NODES], V[TOKENS], V[NODES], single, 0, 0)
     elif operation == OBJECT_KEY and may_add(P, M, pc - (OBJECT_KEY - OBJECT_OPEN), data):
         record = pc - (OBJECT_KEY - OBJECT_OPEN)
         if lexeme == OFF or starts_character(state):
             row = V[BODY_ROWS] + state * V[ROW_WORDS]
             colon = record + (OBJECT_COLON - OBJECT_OPEN)
             count = P[record + OBJECT_COUNT]
-            extra = intern_single(P, M, colon, data_after_name(P, M, record, data, count), 0, count, ret)
+            extra = intern_single(P, M, colon, data_after_name(P, M, record, data, count), 0, count, ret, 0)
             if lexeme == OFF or _key_is_plain(P, V, P[record + OBJECT_NAMES], lexeme, state):
                 link = _exits_thread(M, state, extra)
             else:
                 has_row = _walk_key(P, M, V, pc, data, lexeme, ret, extra)
         else:
-            single = intern_single(P, M, pc, data, lexeme, escape, ret)
-            has_row = _walk(P, M, V, V[NODES], V[TOKENS], V[NODES], single, 0, 0)
+            single = intern_single(P, M, pc, data, lexeme, escape, ret, 0)
+            has_row = walk(P, M, V, V[NODES], V[TOKENS], V[NODES], single, 0, 0)
     else:
-        single = intern_single(P, M, pc, data, lexeme, escape, ret)
-        has_row = _walk(P, M, V, V[NODES], V[TOKENS], V[NODES], single, 0, 0)
+        single = intern_single(P, M, pc, data, lexeme, escape, ret, 0)
+        has_row = walk(P, M, V, V[NODES], V[TOKENS], V[NODES], single, 0, 0)
     if has_row < 0:
         return FULL  # the row under construction is lost with the old arena
-    _record_operations(M, V, thread, row, link, has_row)
+    M[M[THREADS] + thread * THREAD_WORDS + MASK] = record_operations(M, V, row, link, has_row)
     return 0

@@ -16,13 +16,14 @@ import numpy.typing as npt
 from tokamask.grammar.arena import (
     CONFIGURATION_WORDS,
     CONFIGURATIONS,
+    FULL,
     LISTS,
     OPERATIONS,
     ROWS,
     THREAD_WORDS,
     THREADS,
 )
-from tokamask.grammar.configurations import IS_ACCEPTING, LIST_LENGTH, LIST_START
+from tokamask.grammar.configurations import IS_ACCEPTING, LIST_LENGTH, LIST_START, MASK, REMEMBERS
 from tokamask.grammar.jit import carray, copy_words, jit, pointer
 from tokamask.grammar.moves import (
     ANY_BYTE,
@@ -32,6 +33,7 @@ from tokamask.grammar.moves import (
     start_configuration,
 )
 from tokamask.grammar.program import END
+from tokamask.grammar.survival import forgetful
 from tokamask.masking.completion_kernels import (
     keep,
     largest_cost,
@@ -42,6 +44,7 @@ from tokamask.masking.completion_kernels import (
 from tokamask.masking.cost_kernels import configuration_cost
 from tokamask.masking.mask_kernels import child_count, find_child, find_mask
 from tokamask.masking.pieces import NODES, ROW_WORDS
+from tokamask.masking.remembering_masks import find_cleared
 
 Words = npt.NDArray[np.int32]
 
@@ -66,7 +69,9 @@ BOOK_SLOTS = 8
     TARGETS,
     KEEP,
     SUCCESSORS,
-) = range(13)
+    REMEMBERS_AT,
+    FORGETFUL_OF,
+) = range(15)
 
 
 @jit
@@ -97,6 +102,10 @@ def request(book: int, question: int, a: int, b: int, c: int, d: int, e: int) ->
         return configuration_cost(P, M, K, a)
     if question == LARGEST_COST:
         return largest_cost(P, M, V, K, a)
+    if question == REMEMBERS_AT:
+        return M[M[CONFIGURATIONS] + a * CONFIGURATION_WORDS + REMEMBERS]
+    if question == FORGETFUL_OF:
+        return forgetful(P, M, a)
     if question == TARGETS:
         return targets(P, M, V, a, b, c, d, e)
     if question == KEEP:
@@ -177,13 +186,21 @@ def _fill(
 
     `stops` is the address of `stop_count` int32 ids that are allowed exactly where the text may end.
     """
-    record = M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS
+    cleared = 0
+    source = configuration
+    if M[M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS + REMEMBERS]:
+        # The mask with nothing remembered, less what that forbids.
+        cleared = find_cleared(P, M, V, configuration)
+        source = forgetful(P, M, configuration)
+        if cleared < 0 or source < 0:
+            return FULL
+    record = M[CONFIGURATIONS] + source * CONFIGURATION_WORDS
     first = M[LISTS] + M[record + LIST_START]
     last = first + M[record + LIST_LENGTH]
     for i in range(first, last):
         thread = M[i]
         while thread:
-            at = M[THREADS] + thread * THREAD_WORDS + 5
+            at = M[THREADS] + thread * THREAD_WORDS + MASK
             if M[at] == 0 and find_mask(P, M, V, thread) < 0:
                 return -1
             thread = M[M[OPERATIONS] + M[at] + 2]
@@ -193,7 +210,7 @@ def _fill(
     for i in range(first, last):
         thread = M[i]
         while thread:
-            at = M[OPERATIONS] + M[M[THREADS] + thread * THREAD_WORDS + 5]
+            at = M[OPERATIONS] + M[M[THREADS] + thread * THREAD_WORDS + MASK]
             for k in range(at + 3, at + 3 + M[at]):
                 source = M[k]
                 base = vocabulary_base if source >= 0 else rows_base
@@ -213,11 +230,14 @@ def _fill(
     for i in range(first, last):
         thread = M[i]
         while thread:
-            at = M[OPERATIONS] + M[M[THREADS] + thread * THREAD_WORDS + 5]
+            at = M[OPERATIONS] + M[M[THREADS] + thread * THREAD_WORDS + MASK]
             tokens = at + 3 + M[at]
             for k in range(tokens, tokens + M[at + 1]):
                 row[M[k] >> 5] |= np.int32(1 << (M[k] & 31))
             thread = M[at + 2]
+    if cleared:
+        _clear(M, out, words, cleared)
+    record = M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS
     ids = carray(pointer(stops), (stop_count,), np.int32)
     for k in range(stop_count):
         bit = np.int32(1 << (ids[k] & 31))
@@ -226,3 +246,17 @@ def _fill(
         else:
             row[ids[k] >> 5] &= ~bit
     return 0
+
+
+@jit
+def _clear(M: Words, out: int, words: int, cleared: int) -> None:
+    """Clear what the operations at offset `cleared` would set in the row at address `out`."""
+    row = carray(pointer(out), (words,), np.int32)
+    at = M[OPERATIONS] + cleared
+    tokens = at + 3 + M[at]
+    for k in range(at + 3, tokens):
+        offset = M[ROWS] + (-1 - M[k]) * words
+        for w in range(words):
+            row[w] &= ~M[offset + w]
+    for k in range(tokens, tokens + M[at + 1]):
+        row[M[k] >> 5] &= ~np.int32(1 << (M[k] & 31))

@@ -28,8 +28,8 @@ from tokamask.grammar.program import OBJECT_IS_FREE, OBJECT_OPEN, OBJECT_REQUIRE
 from tokamask.masking import requests
 from tokamask.masking.bitmask import clear_tokens, set_tokens
 from tokamask.masking.completion_kernels import TOO_MANY
-from tokamask.masking.cost_kernels import MISSING_BYTE, NEVER, analyse
-from tokamask.masking.string_costs import with_string_costs
+from tokamask.masking.cost_kernels import MISSING_BYTE, NEVER
+from tokamask.masking.dearer import priced, remembers
 
 if TYPE_CHECKING:
     from tokamask.masking.engine import Engine
@@ -39,6 +39,8 @@ __all__ = ["Shortest"]
 EXPLORED_CONFIGURATIONS = 3000
 EXPLORED_NODES = 300_000
 """Where exploration gives up: configurations reached, trie nodes visited (an open string of 131k tokens has 266k)."""
+
+REMEMBERED_NODES = 20_000
 
 COST_ERROR = 12
 """How far a cost may be above the truth: inside an escape of a key, which may turn out short or undeclared."""
@@ -73,6 +75,8 @@ ORDERED_PROPERTIES = 4
 
 ANY_COST = ANY_NUMBER = 1 << 30
 
+OPENED_BY_ONE_TOKEN = 8  # values that must differ
+
 # Distance to the end and the first token on the way; the end itself is (0, -1), and NOWHERE cannot be completed.
 _Step = tuple[int, int]
 _NOWHERE = (NEVER, -1)
@@ -85,14 +89,12 @@ class Shortest:
         self._engine = engine
         program = engine.program
         texts = engine.vocabulary.token_bytes
-        costs = np.full(len(program.words) + 256, NEVER, dtype=np.int32)
-        costs[-256:] = MISSING_BYTE
-        costs[-256:][[text[0] for text in texts if text is not None and len(text) == 1]] = 1
+        byte_costs = np.full(256, MISSING_BYTE, dtype=np.int32)
+        byte_costs[[text[0] for text in texts if text is not None and len(text) == 1]] = 1
         # Costs take it that JSON's own punctuation, digits and some character can be spelled byte by byte.
-        self._is_bounded_by_cost = bool((costs[-256:][0x20:0x7F] == 1).all())
-        self._spells_all_bytes = bool((costs[-256:][UTF8_BYTES] == 1).all())
-        costs = with_string_costs(program, costs)
-        analyse(program.words, costs, program.records)
+        self._is_bounded_by_cost = bool((byte_costs[0x20:0x7F] == 1).all())
+        self._spells_all_bytes = bool((byte_costs[UTF8_BYTES] == 1).all())
+        costs, self._dearest = priced(program, byte_costs)
         engine.provide_costs(costs)
         self._longest = max((len(text) for text in texts if text), default=1)
         self._long_tokens = _long_tokens(texts)
@@ -100,6 +102,9 @@ class Shortest:
         self._steps: dict[int, _Step] = {}
         self._bounds: dict[int, int] = {}
         self._lock = threading.RLock()
+        # Whatever is remembered is part of a configuration, so more of them come to nothing.
+        self._remembers = remembers(program)
+        self._nodes = REMEMBERED_NODES if self._remembers else EXPLORED_NODES
         self._is_explored = self._explore(engine.start)
 
     def length(self, configuration: int) -> int:
@@ -139,7 +144,7 @@ class Shortest:
         with self._lock:
             bound = self._bounds.get(configuration)
             if bound is None:
-                bound = self._bounds[configuration] = self._engine.call(requests.LARGEST_COST, configuration)
+                bound = self._bounds[configuration] = self._bound(configuration)
             if bound <= left and self._is_bounded_by_cost:
                 return
             allowed_stops = clear_tokens(row, stops.tolist())
@@ -158,10 +163,22 @@ class Shortest:
             )
             self._engine.call(requests.KEEP, row.ctypes.data, behind.ctypes.data, near.ctypes.data, len(near))
             set_tokens(row, allowed_stops)
+            if self._remembers:
+                distance, token = self._step(configuration)
+                if 0 < distance <= left + 1:
+                    set_tokens(row, [token])
+
+    def _bound(self, configuration: int) -> int:
+        """A bound on the cost behind any token: where something is remembered, values may be dearer."""
+        twin = self._engine.call(requests.FORGETFUL_OF, configuration)
+        bound = self._engine.call(requests.LARGEST_COST, twin)
+        return bound if twin == configuration else bound + OPENED_BY_ONE_TOKEN * self._dearest
 
     def _is_within(self, configuration: int, left: int) -> bool:
         """Whether the text can end within `left` tokens."""
         cost = self._engine.call(requests.COST_OF, configuration)
+        if self._engine.call(requests.REMEMBERS_AT, configuration):
+            return cost <= left  # for a sure way is kept in any case, and each memory would be a search of its own
         if cost < MISSING_BYTE and cost - COST_ERROR > left * self._longest and not self._is_explored:
             return False  # no spelling of the cheapest text is as short as that
         return left >= 0 and self._step(configuration)[0] <= left
@@ -182,7 +199,7 @@ class Shortest:
         came_from: dict[int, list[tuple[int, int]]] = {start: []}
         waiting = deque([start])
         ends = []
-        nodes_left = EXPLORED_NODES
+        nodes_left = self._nodes
         while waiting:
             configuration = waiting.popleft()
             if self._engine.call(requests.IS_ACCEPTING_AT, configuration):
@@ -247,7 +264,7 @@ class Shortest:
                 return [(target, token)]
         ways, _ = self._successors(configuration, cost, ANY_NUMBER)
         ways.sort(key=lambda way: (self._engine.call(requests.COST_OF, way[0]), way[1]))
-        return ways[: self._ways]
+        return ways[: 1 if self._engine.call(requests.REMEMBERS_AT, configuration) else self._ways]
 
     def _successors(self, configuration: int, below: int, nodes: int) -> tuple[list[tuple[int, int]], int]:
         """Distinct (configuration, token) one token on, of a cost under `below`, and the trie nodes that took.

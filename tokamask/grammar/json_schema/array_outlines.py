@@ -1,14 +1,14 @@
 """From a demand on arrays to its items: by position where that is enough, else as an automaton over them.
 
 The automaton's states hold what matters of the items so far: how many there are, how many of them were counted, which
-of finitely many values were used.
+of finitely many values were used. Where values are many, the used ones are remembered while reading.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import combinations, product
+from itertools import product
 from math import ceil, floor
 from typing import NamedTuple
 
@@ -19,7 +19,6 @@ from tokamask.grammar.json_schema.demands import (
     ArrayDemand,
     BooleanDemand,
     Concern,
-    Distinctness,
     ItemCount,
     Node,
     NullDemand,
@@ -38,18 +37,20 @@ from tokamask.grammar.text_lengths import with_length
 MAXIMUM_ITEM_STATES = 4_096
 # Values whose use is followed; 2 ** MOST_VALUES sets of them are.
 MOST_VALUES = 10
-# Positions that are compared pair by pair where items must differ.
-MOST_COMPARED = 16
 
 
 class ArrayForm(NamedTuple):
-    """Items by position; `rest` None: no later ones. minimum <= maximum when given."""
+    """Items by position; `rest` None: no later ones. minimum <= maximum when given.
+
+    `distinct`: the values of items are remembered, for they must differ; what to say where they cannot.
+    """
 
     prefix: tuple[Node, ...]
     rest: Node | None
     minimum: int
     maximum: int | None
     concerns: tuple[Concern, ...]
+    distinct: Refusal | None = None
 
 
 class FormState(NamedTuple):
@@ -60,10 +61,11 @@ class FormState(NamedTuple):
 
 
 class ItemsForm(NamedTuple):
-    """An array as an automaton over its items, from state 0."""
+    """An array as an automaton over its items, from state 0; `distinct` as above."""
 
     states: tuple[FormState, ...]
     concerns: tuple[Concern, ...]
+    distinct: Refusal | None = None
 
 
 def array_form(demand: ArrayDemand) -> ArrayForm | ItemsForm | None:
@@ -74,13 +76,19 @@ def array_form(demand: ArrayDemand) -> ArrayForm | ItemsForm | None:
     if not settled.counts and settled.distinct is None and settled.repeated is None:
         return _plain(settled)
     values: list[Node] = []
+    distinct: Refusal | None = None
     if settled.distinct is not None or settled.repeated is not None:
         listed = _listed_items(settled)
-        if listed is None:
-            return _compared(settled)
-        values = listed
+        if listed is not None:
+            values = listed
+        elif settled.repeated is not None:
+            return _unenforced(settled, "that two items are equal is not enforced unless their values are few")
+        else:
+            distinct = Refusal(settled.distinct or "", "uniqueItems", "there may be too few different values")
+            if not settled.counts:
+                return _plain(settled)._replace(distinct=distinct)
     try:
-        return ItemsForm(_Automaton(settled, values).states(), settled.concerns)
+        return ItemsForm(_Automaton(settled, values).states(), settled.concerns, distinct)
     except CompileBudgetExceeded as error:
         return _unenforced(settled, error.message)
 
@@ -143,19 +151,6 @@ def _unenforced(demand: ArrayDemand, reason: str) -> ArrayForm:
 
 
 # Equal items ---------------------------------------------------------------------------------------------------------
-
-
-def _compared(demand: ArrayDemand) -> ArrayForm:
-    """Where items have no list of values: they differ if no two positions have a value in common."""
-    reason = "items that may be equal cannot be compared unless their values are few"
-    positions = len(demand.prefix) + 2
-    if demand.maximum is not None:
-        positions = min(demand.maximum, positions)
-    if demand.distinct is None or demand.repeated is not None or demand.counts or positions > MOST_COMPARED:
-        return _unenforced(demand, reason)
-    pairs = tuple(first | second for first, second in combinations(map(demand.item, range(positions)), 2))
-    concern = Distinctness(Refusal(demand.distinct, "uniqueItems", reason), pairs)
-    return _plain(demand._replace(concerns=(*demand.concerns, concern)))
 
 
 def _listed_items(demand: ArrayDemand) -> list[Node] | None:

@@ -39,15 +39,8 @@ class Exclusivity(NamedTuple):
     pairs: tuple[tuple[Overlap, Node], ...]
 
 
-class Distinctness(NamedTuple):
-    """Items were taken to differ, which is right only if every one of the nodes in `pairs` is empty."""
-
-    refusal: Refusal
-    pairs: tuple[Node, ...]
-
-
 # What has to be settled before a demand may be used.
-Concern = Refusal | Exclusivity | Distinctness
+Concern = Refusal | Exclusivity
 
 
 class NullDemand(NamedTuple):

@@ -18,7 +18,6 @@ from tokamask.grammar.json_schema.demands import (
     BooleanDemand,
     Concern,
     Demand,
-    Distinctness,
     Exclusivity,
     Node,
     NullDemand,
@@ -65,13 +64,7 @@ class Alternative(NamedTuple):
 
 def pairs_of(concern: Concern) -> Sequence[Node]:
     """The nodes that must turn out to be empty for a concern to be settled."""
-    match concern:
-        case Exclusivity():
-            return [pair for _, pair in concern.pairs]
-        case Distinctness():
-            return concern.pairs
-        case _:
-            return ()
+    return [pair for _, pair in concern.pairs] if isinstance(concern, Exclusivity) else ()
 
 
 class Expansion:
@@ -165,11 +158,12 @@ class Expansion:
                 ItemState(state.may_end, tuple([(self.number(item), target) for item, target in state.items]))
                 for state in form.states
             ]
-            yield Alternative(ItemsOutline(tuple(states)), form.concerns)
+            yield Alternative(ItemsOutline(tuple(states), form.distinct), form.concerns)
         elif form is not None and not self._foresees_nothing(form.prefix[: form.minimum], foresight):
             prefix = tuple([self.number(item) for item in form.prefix])
             rest = None if form.rest is None else self.number(form.rest)
-            yield Alternative(ArrayOutline(prefix, rest, form.minimum, form.maximum), form.concerns)
+            outline = ArrayOutline(prefix, rest, form.minimum, form.maximum, form.distinct)
+            yield Alternative(outline, form.concerns)
 
     def _objects(self, demands: Sequence[Demand], node: Node, foresight: int) -> Iterator[Alternative]:
         try:
@@ -191,6 +185,7 @@ class Expansion:
                     form.minimum,
                     form.maximum,
                     tuple([WitnessOutline(place, self.number(value)) for place, value in form.witnesses]),
+                    form.remembers,
                 )
                 yield Alternative(outline, form.concerns)
 

@@ -20,7 +20,6 @@ from tokamask.grammar.json_schema.demands import (
 )
 from tokamask.grammar.json_schema.merging import crossed, without
 from tokamask.grammar.json_schema.obligations import FALSE, NOTHING, is_plainly_empty, pointer_of
-from tokamask.grammar.json_schema.reports import Refusal
 from tokamask.grammar.json_schema.texts import text_language
 from tokamask.grammar.json_schema.values import is_spellable
 from tokamask.grammar.language import (
@@ -36,8 +35,6 @@ FEW_NAMES = 64
 # Ways of placing the witnesses of one object.
 MAXIMUM_PLACEMENTS = 2_000
 MAXIMUM_WITNESSES = 6
-# Keywords that fail when some property of a name they do not list fails.
-_OF_SOME_NAME = ("additionalProperties", "patternProperties", "propertyNames", "unevaluatedProperties")
 
 
 class ObjectForm(NamedTuple):
@@ -46,6 +43,7 @@ class ObjectForm(NamedTuple):
     Attributes:
         witnesses: each the index of a rule (their number: names without a rule) and a node.
         minimum, maximum: 0 and None where they follow from the rest.
+        remembers: whether properties of unknown names matter, so that no name may come twice.
     """
 
     properties: Mapping[str, Node]
@@ -56,6 +54,7 @@ class ObjectForm(NamedTuple):
     maximum: int | None
     witnesses: tuple[tuple[int, Node], ...]
     concerns: tuple[Concern, ...]
+    remembers: bool = False
 
     def asks_no_less_than(self, other: ObjectForm) -> bool:
         """Whether every object of this form, in every order of its properties, is plainly one of the other."""
@@ -316,20 +315,6 @@ def _counted(demand: ObjectDemand, names: _Names, placement: _Placement) -> Obje
             most = None
     if least <= len(required) + len(witnesses):
         least = 0
-    concerns = names.concerns
-    if FALSE not in additional or any(FALSE not in rule.node for rule in rules):
-        concerns += _repetitions(demand, least, witnesses)
-    return ObjectForm(properties, required, additional, rules, least, most, witnesses, concerns)
-
-
-def _repetitions(demand: ObjectDemand, least: int, witnesses: tuple[tuple[int, Node], ...]) -> tuple[Concern, ...]:
-    """What is uncertain because a name that is not declared may come twice, and counts once, with its last value."""
-    reason = "a name that is not declared may come twice, and names are not remembered yet"
-    if witnesses:
-        pointer = pointer_of(witnesses[0][1])
-        keyword = next((segment for segment in reversed(pointer.split("/")) if segment in _OF_SOME_NAME), "not")
-        return (Refusal(pointer, keyword, f"some property of an unknown name must fail it; {reason}"),)
-    if least > 1:
-        pointer = max(demand.at_least, key=lambda count: count.limit).pointer
-        return (Refusal(pointer, "minProperties", f"two properties of unknown names are needed; {reason}"),)
-    return ()
+    is_open = FALSE not in additional or any(FALSE not in rule.node for rule in rules)
+    remembers = is_open and (least > 1 or bool(witnesses))
+    return ObjectForm(properties, required, additional, rules, least, most, witnesses, names.concerns, remembers)

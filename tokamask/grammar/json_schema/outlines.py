@@ -9,17 +9,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from tokamask.grammar.json_schema.reports import Refusal
 from tokamask.grammar.json_schema.shapes import ItemState, ScalarShape, StringShape
 from tokamask.grammar.language import Language, number_of_texts
 
 
 class ArrayOutline(NamedTuple):
-    """`rest` None: no items after the prefix. minimum <= maximum when given."""
+    """`rest` None: no items after the prefix. minimum <= maximum when given.
+
+    `distinct`: items must differ; what to say where they have too few values for that.
+    """
 
     prefix: tuple[int, ...]
     rest: int | None
     minimum: int
     maximum: int | None
+    distinct: Refusal | None = None
 
     def needs(self) -> Iterable[int]:
         """The children without which no value of this outline exists."""
@@ -38,9 +43,10 @@ class ArrayOutline(NamedTuple):
 
 
 class ItemsOutline(NamedTuple):
-    """An array as an automaton over its items, from state 0."""
+    """An array as an automaton over its items, from state 0; `distinct` as above."""
 
     states: tuple[ItemState, ...]
+    distinct: Refusal | None = None
 
     def needs(self) -> Iterable[int]:
         return ()
@@ -101,6 +107,7 @@ class ObjectOutline(NamedTuple):
     minimum: int = 0
     maximum: int | None = None
     witnesses: tuple[WitnessOutline, ...] = ()
+    remembers: bool = False
 
     def needs(self) -> Iterable[int]:
         needed = [self.properties[name] for name in self.properties if name in self.required]

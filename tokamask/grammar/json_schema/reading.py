@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from tokamask.errors import CompileBudgetExceeded, GrammarError, UnsatisfiableSchema, UnsupportedFeature
 from tokamask.grammar.json_schema.catalogue import Catalogue, ReadingOptions
 from tokamask.grammar.json_schema.contradiction import contradiction
-from tokamask.grammar.json_schema.demands import Distinctness, Exclusivity, Node, Overlap
+from tokamask.grammar.json_schema.demands import Exclusivity, Node, Overlap
 from tokamask.grammar.json_schema.dialects import Dialect
 from tokamask.grammar.json_schema.drafts import Draft, draft_named
 from tokamask.grammar.json_schema.expansion import Expansion
@@ -189,11 +189,8 @@ class _Examination:
         """The concerns that turn out to be justified, by place."""
         refusals: dict[str, Refusal] = {}
         for concern in () if self.remains is None else self.remains.concerns:
-            match concern:
-                case Refusal():
-                    refusals.setdefault(concern.pointer, concern)
-                case Distinctness(refusal, pairs) if any(map(self._is_possible, pairs)):
-                    refusals.setdefault(refusal.pointer, refusal)
+            if isinstance(concern, Refusal):
+                refusals.setdefault(concern.pointer, concern)
         for overlap in self._overlaps_found():
             reason = "its branches overlap in too many ways"
             refusals.setdefault(overlap.pointer, Refusal(overlap.pointer, "oneOf", reason))

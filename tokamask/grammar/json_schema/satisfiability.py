@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterable
 
+from tokamask.grammar.json_schema.cardinality import can_differ
 from tokamask.grammar.json_schema.demands import Concern
 from tokamask.grammar.json_schema.expansion import Alternative, Expansion
 from tokamask.grammar.json_schema.outlines import ArrayOutline, ItemsOutline, ObjectOutline, Outline
+from tokamask.grammar.json_schema.reports import Refusal
 from tokamask.grammar.json_schema.shapes import (
     ArrayShape,
     ItemsShape,
@@ -83,13 +85,20 @@ class Remains:
         self._number(root)
         nodes: list[tuple[Shape, ...]] = []
         concerns: dict[Concern, None] = {}
+        distinct: list[tuple[Shape, Refusal]] = []
         for number in self._order:  # grows meanwhile
             kept = [alternative for alternative in expansion.expanded(number) if self._is_productive(alternative)]
             shapes = [self._shape(alternative) for alternative in kept]
+            for (outline, _), shape in zip(kept, shapes, strict=True):
+                if isinstance(outline, ArrayOutline | ItemsOutline) and outline.distinct is not None:
+                    distinct.append((shape, outline.distinct))
             nodes.append(tuple(dict.fromkeys(shapes)) if len(shapes) > 1 else tuple(shapes))
             for alternative in kept:
                 concerns.update(dict.fromkeys(alternative.concerns))
         self.nodes = tuple(nodes)
+        for shape, refusal in distinct:
+            if not can_differ(self.nodes, shape):
+                concerns[refusal] = None
         self.concerns = tuple(concerns)
 
     def _number(self, number: int) -> int:
@@ -139,6 +148,7 @@ class Remains:
             None if rest is None else self._number(rest),
             outline.minimum,
             maximum,
+            outline.distinct is not None,
         )
 
     def _items(self, outline: ItemsOutline) -> ItemsShape:
@@ -155,7 +165,8 @@ class Remains:
                     ),
                 )
                 for state in useful
-            )
+            ),
+            outline.distinct is not None,
         )
 
     def _object(self, outline: ObjectOutline) -> ObjectShape:
@@ -177,6 +188,7 @@ class Remains:
             outline.minimum,
             outline.maximum,
             tuple(witnesses),
+            outline.remembers,
         )
 
     def _number_if_productive(self, child: int | None) -> int | None:

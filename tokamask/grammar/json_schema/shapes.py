@@ -38,13 +38,15 @@ class StringShape:
 class ArrayShape:
     """Items: item i has node `prefix[i]`, later ones `rest` (None: no later ones). minimum <= maximum when given.
 
-    `maximum` never exceeds len(prefix) when `rest` is None, and `minimum` can always be reached.
+    `maximum` never exceeds len(prefix) when `rest` is None, and `minimum` can always be reached, by different items
+    where they must differ (`is_distinct`).
     """
 
     prefix: tuple[int, ...]
     rest: int | None
     minimum: int
     maximum: int | None
+    is_distinct: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,13 @@ class ItemState:
 
 @dataclass(frozen=True)
 class ItemsShape:
-    """An array as an automaton over its items, from state 0. From every state some state that may end is reached."""
+    """An array as an automaton over its items, from state 0. From every state some state that may end is reached.
+
+    Where items must differ (`is_distinct`), that is so with items that differ.
+    """
 
     states: tuple[ItemState, ...]
+    is_distinct: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,7 @@ class ObjectShape:
         minimum, maximum: how many properties there are (None: no limit). Required ones and witnesses fit into the
             maximum, and the minimum can be reached.
         witnesses: each by a property of its own (where one property may be several, that is another alternative).
+        remembers: whether no name may come twice, declared or not, because properties of unknown names matter.
     """
 
     properties: tuple[Property, ...]
@@ -111,6 +118,7 @@ class ObjectShape:
     minimum: int = 0
     maximum: int | None = None
     witnesses: tuple[Witness, ...] = ()
+    remembers: bool = False
 
 
 Shape = ScalarShape | StringShape | ArrayShape | ItemsShape | ObjectShape

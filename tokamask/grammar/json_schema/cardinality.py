@@ -1,0 +1,97 @@
+"""How many different values a node has: enough of them where the items of an array must differ?
+
+Counts are lower bounds, exact for scalars: a bound that is too low refuses a schema or costs time, never an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from tokamask.grammar.json_schema.shapes import (
+    ArrayShape,
+    ItemsShape,
+    ObjectShape,
+    ScalarShape,
+    Shape,
+    StringShape,
+)
+from tokamask.grammar.language import Language, intersection, number_of_texts
+from tokamask.grammar.regular_expression import pattern_language
+
+# More values than the items that one text will ever compare.
+MANY = 1_000_000
+
+_Nodes = Sequence[tuple[Shape, ...]]
+
+
+def has_many_values(nodes: _Nodes, node: int) -> bool:
+    """Whether a node has more values than any array has items."""
+    return _node_values(nodes, node, frozenset()) >= MANY
+
+
+def can_differ(nodes: _Nodes, shape: Shape) -> bool:
+    """Whether as many items as an array needs can differ, whatever the earlier ones were."""
+    match shape:
+        case ArrayShape(prefix, rest, minimum):
+            needed = [*prefix, *([] if rest is None else [rest])]
+            return all(
+                _node_values(nodes, node, frozenset()) > (position if node != rest else minimum - 1)
+                for position, node in enumerate(needed)
+                if position < minimum
+            )
+        case ItemsShape(states):
+            return all(has_many_values(nodes, node) for state in states for node, _ in state.items)
+        case _:
+            return True
+
+
+def _node_values(nodes: _Nodes, node: int, around: frozenset[int]) -> int:
+    """Inside of itself a node counts for nothing, so this ends."""
+    if node in around:
+        return 0
+    return max([min(MANY, _values(nodes, shape, around | {node})) for shape in nodes[node]], default=0)
+
+
+def _values(nodes: _Nodes, shape: Shape, around: frozenset[int]) -> int:
+    match shape:
+        case ScalarShape(language):
+            return _number_of_scalars(language)
+        case StringShape(_, maximum, language):
+            if language is not None:
+                texts = number_of_texts(language)
+                return MANY if texts is None else texts
+            return 1 if maximum == 0 else MANY
+        case ArrayShape(prefix, rest, minimum, maximum):
+            if rest is not None and maximum is None:
+                return MANY
+            items = [*prefix, *([] if rest is None else [rest])][:maximum]
+            lengths = 0 if maximum is None else maximum - minimum
+            return max([1 + lengths, *[_node_values(nodes, item, around) for item in items]])
+        case ItemsShape():
+            return 1
+        case ObjectShape():
+            return _objects(nodes, shape, around)
+
+
+def _objects(nodes: _Nodes, shape: ObjectShape, around: frozenset[int]) -> int:
+    if shape.maximum is None and shape.additional is not None:
+        return MANY
+    if shape.maximum is not None or shape.minimum or shape.witnesses:
+        return 1
+    total = 1
+    for declared in shape.properties:
+        if declared.node is not None and total < MANY:
+            total *= _node_values(nodes, declared.node, around) + (not declared.required)
+    return max(1, total)
+
+
+@cache
+def _one_spelling() -> Language:
+    """One spelling for every number without an exponent, and the literals."""
+    return pattern_language(r"0|-?([1-9][0-9]*|(0|[1-9][0-9]*)\.[0-9]*[1-9])|true|false|null", "ecma", search=False)
+
+
+def _number_of_scalars(language: Language) -> int:
+    texts = number_of_texts(intersection(language, _one_spelling()))
+    return MANY if texts is None else texts
