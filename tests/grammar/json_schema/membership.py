@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from tokamask.errors import UnsatisfiableSchema
@@ -42,14 +44,18 @@ def _fits(shapes: JsonShapes, shape: Shape, value: object) -> bool:
             if language is not None and not language.matches(value.encode()):
                 return False
             return minimum <= len(value) and (maximum is None or len(value) <= maximum)
-        case ArrayShape(prefix, rest, minimum, maximum), list():
+        case ArrayShape(prefix, rest, minimum, maximum, is_distinct), list():
             if len(value) < minimum or (maximum is not None and len(value) > maximum):
+                return False
+            if is_distinct and not _differ(value):
                 return False
             nodes = [*prefix[: len(value)], *[rest] * (len(value) - len(prefix))]
             return all(
                 node is not None and describes(shapes, item, node) for node, item in zip(nodes, value, strict=True)
             )
-        case ItemsShape(states), list():
+        case ItemsShape(states, is_distinct), list():
+            if is_distinct and not _differ(value):
+                return False
             reached = {0}
             for item in value:
                 reached = {
@@ -59,6 +65,23 @@ def _fits(shapes: JsonShapes, shape: Shape, value: object) -> bool:
         case ObjectShape(), dict():
             return _fits_object(shapes, shape, value)
     return False
+
+
+def _differ(items: list[object]) -> bool:
+    """Whether no two items are equal as JSON values."""
+    return len({_identity(item) for item in items}) == len(items)
+
+
+def _identity(value: object) -> Hashable:
+    """Equal for equal JSON values: 1 is 1.0 but not true."""
+    if isinstance(value, dict):
+        return "object", frozenset((name, _identity(item)) for name, item in value.items())
+    if isinstance(value, list):
+        return "array", tuple(_identity(item) for item in value)
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return type(value).__name__, value
+    assert isinstance(value, int | float | Decimal)
+    return "number", Fraction(repr(value) if isinstance(value, float) else value)
 
 
 def _fits_object(shapes: JsonShapes, shape: ObjectShape, value: dict[str, object]) -> bool:

@@ -1,7 +1,7 @@
 """The JSON-Schema-Test-Suite, judged: `python -m tests.grammar.json_schema.official_suite [--refusals]` prints tables.
 
-A schema's answers are found on its shapes, values in any order. The suite's parts are read as it asks: `format` is an
-annotation, but in optional/format it is asserted.
+The recogniser answers, on the values as `json.dumps` writes them: properties in any order, numbers in any spelling. The
+suite's parts are read as it asks: `format` is an annotation, but in optional/format it is asserted.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from tests.grammar.json_schema.archives import archived
-from tests.grammar.json_schema.membership import describes
 from tokamask.errors import CompileBudgetExceeded, GrammarError, UnsatisfiableSchema, UnsupportedFeature
-from tokamask.grammar.json_schema.reading import read_json_schema
+from tokamask.grammar.grammar import Grammar
 
 __all__ = ["FOLDERS", "PARTS", "Outcome", "judged"]
 
@@ -72,21 +71,27 @@ def _groups(folder: str, part: str) -> Iterator[tuple[str, Any]]:
 def judged(folder: str, part: str) -> Outcome:
     """The answers to all tests of a part of a draft; skips the test when the suite is not there."""
     outcome = Outcome()
-    options: dict[str, Any] = {"registry": _remotes(), "formats": PARTS[part], "property_order": "any"}
+    options: dict[str, Any] = {
+        "registry": _remotes(),
+        "formats": PARTS[part],
+        "property_order": "any",
+        "numbers": "full",
+    }
     for name, group in _groups(folder, part):
         schema = group["schema"]
         names_dialect = isinstance(schema, dict) and "$schema" in schema
         draft = None if names_dialect else FOLDERS[folder]
         title = f"{name}: {group['description']}"
         try:
-            shapes = read_json_schema(json.dumps(schema), draft=draft, **options).shapes
+            grammar = Grammar.from_json_schema(json.dumps(schema), draft=draft, **options)
         except UnsatisfiableSchema:
-            shapes = None
+            grammar = None
         except (UnsupportedFeature, CompileBudgetExceeded, GrammarError) as refusal:
             outcome.refused[f"{title}: {refusal}"] += len(group["tests"])
             continue
         for case in group["tests"]:
-            answer = shapes is not None and describes(shapes, case["data"])
+            text = json.dumps(case["data"], ensure_ascii=False).encode("utf-8", "surrogatepass")
+            answer = grammar is not None and grammar.check(text).ok
             if answer == case["valid"]:
                 outcome.right += 1
             else:
