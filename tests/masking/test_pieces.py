@@ -11,7 +11,7 @@ import pytest
 
 from tests.strategies import NASTY, random_vocabulary
 from tokamask.grammar.string_body import BODY_STATES, MINIMAL, NORMAL
-from tokamask.masking import pieces
+from tokamask.masking import character_units, pieces
 from tokamask.masking.vocabulary import Vocabulary
 
 # One text that leads from between two characters into each body state.
@@ -130,6 +130,37 @@ def _tokens_of(V: np.ndarray[tuple[int], np.dtype[np.int32]], nodes: int, tokens
         found += V[first : first + (V[node] >> 17)].tolist()
         pending += [nodes + 4 * (V[node + 1] + i) for i in range(V[node] >> 8 & 0x1FF)]
     return found
+
+
+@pytest.mark.parametrize("copies", [1, 600, 5000])
+def test_entries_of_units(copies: int) -> None:
+    """Of each unit the tokens that contain it: in a trie unless there are very many, in a row if there are many."""
+    words = ["a", "Ab", "b-", "é", "née", "あ", "あい", "。", "a😀", "\\n", "\\\\", "\\u00e9", "7", " ", 'a"', "\n"]
+    tokens = [word.encode() for word in words] + [b"c"] * copies + [b"\xe3", b"\xe3\x81", b"\xa9", b"\xc3"]
+    vocabulary = Vocabulary([*tokens, None], [len(tokens)])
+    V = pieces.build_pieces(vocabulary)
+    containing: dict[int, set[int]] = {}
+    for token, text in enumerate(tokens):
+        if begun(NORMAL, text) is not None:
+            for unit in character_units.units_of(text):
+                containing.setdefault(unit, set()).add(token)
+    words_of_row = V[pieces.ROW_WORDS]
+    kinds: dict[int, set[int]] = {}
+    found = []
+    for number in range(V[pieces.UNIT_ENTRIES]):
+        unit, count, nodes, in_trie, row, kind = V[V[pieces.UNITS] + number * character_units.UNIT_WORDS :][:6].tolist()
+        found.append(unit)
+        kinds.setdefault(kind, set()).update(containing[unit])
+        assert count == len(containing[unit])
+        assert (nodes == 0) == (count > 4096)
+        assert nodes == 0 or set(_tokens_of(V, nodes, in_trie)) == containing[unit]
+        assert (row == 0) == (count < 512)
+        assert row == 0 or bits(V[row : row + words_of_row]) == containing[unit]
+    assert found == sorted(containing)
+    assert V[pieces.ASCII_ENTRIES] == sum(unit <= character_units.ESCAPES for unit in found)
+    for kind in range(character_units.KINDS):
+        start = V[pieces.KIND_ROWS] + kind * words_of_row
+        assert bits(V[start : start + words_of_row]) == kinds.get(kind, set())
 
 
 def test_a_vocabulary_without_text() -> None:

@@ -34,10 +34,15 @@ def automaton_flags(P: Words, block: int, state: int) -> int:
 
 
 @jit
+def automaton_row(P: Words, block: int, state: int) -> int:
+    """Where the next states of `state` begin; for a byte, the one at the class in word AUTOMATON_CLASS_OF + byte."""
+    return block + P[block + AUTOMATON_ROWS] + state * (P[block + AUTOMATON_CLASSES] + 1) + 1
+
+
+@jit
 def automaton_move(P: Words, block: int, state: int, byte: int) -> int:
     """The next state or -1."""
-    column = P[block + AUTOMATON_CLASS_OF + byte]
-    return P[block + P[block + AUTOMATON_ROWS] + state * (P[block + AUTOMATON_CLASSES] + 1) + 1 + column]
+    return P[automaton_row(P, block, state) + P[block + AUTOMATON_CLASS_OF + byte]]
 
 
 @jit

@@ -33,9 +33,9 @@ from tokamask.grammar.string_body import (
 )
 from tokamask.grammar.survival import forgetful, is_free_text, with_holes
 from tokamask.masking.cost_kernels import NEVER, configuration_cost, thread_cost
-from tokamask.masking.mask_kernels import child_count, find_child
 from tokamask.masking.pieces import NODES, ROW_WORDS, TEXT, TEXT_START, TOKENS
 from tokamask.masking.token_trie import QUOTE_BELOW
+from tokamask.masking.trie_kernels import child_count, find_child
 
 Words = npt.NDArray[np.int32]
 

@@ -8,8 +8,9 @@ another thread. A missing one is found by walking the token trie with the thread
   walked (see `pieces`), once for all strings that return to the same configuration;
 - inside a lexeme or a patterned string the walk carries the automaton's state alone; configurations come in only where
   the lexeme may end, and for a string its closing tokens are walked apart: those that stay inside are then found once
-  for all places that it may return to. Where a pattern has bounds on the length beside it, tokens that cannot come near
-  them are those of the pattern alone; only near a bound does the walk count characters.
+  for all places that it may return to, most of them without a walk (see `pattern_kernels`). Where a pattern has bounds
+  on the length beside it, tokens that cannot come near them are those of the pattern alone; only near a bound does the
+  walk count characters.
 
 Operations of a thread, at M[OPERATIONS] + offset: rows, tokens, link (thread or 0), then the rows, then the tokens.
 Row r >= 0 begins at V[r]; row r < 0 is number -1 - r of the arena.
@@ -31,7 +32,6 @@ from tokamask.grammar.arena import (
     OVERFLOW,
     ROW_CAPACITY,
     ROW_COUNT,
-    ROWS,
     THREAD_WORDS,
     THREADS,
     VISITS,
@@ -78,6 +78,8 @@ from tokamask.grammar.string_body import (
     is_escape_state,
     starts_character,
 )
+from tokamask.masking.character_units import UNIT_NODES, UNIT_TOKENS
+from tokamask.masking.pattern_kernels import PLAIN_WALK, exception, write_safe_tokens
 from tokamask.masking.pieces import (
     BODY_ROWS,
     EXIT_FIRST_GROUP,
@@ -99,73 +101,13 @@ from tokamask.masking.pieces import (
     ROW_WORDS,
     TOKENS,
 )
+from tokamask.masking.trie_kernels import LONGEST_LIST, child_count, find_child, flush, take
 
 Words = npt.NDArray[np.int32]
 
-# Found tokens beyond this many are gathered in a row instead of a list.
-LONGEST_LIST = 2048
 NO_ROW = -1
 # Of a name or a pattern after the text of a group: that contains an escape, and must be read byte by byte.
 UNSETTLED = -2
-
-
-@jit
-def child_count(V: Words, node: int) -> int:
-    return V[node] >> 8 & 0x1FF
-
-
-@jit
-def find_child(V: Words, nodes: int, node: int, byte: int) -> int:
-    """The child of `node` (addresses into V) whose edge is `byte`; 0 when there is none."""
-    low = nodes + 4 * V[node + 1]
-    count = child_count(V, node)
-    while count > 0:
-        half = count >> 1
-        middle = low + 4 * half
-        if (V[middle] & 255) < byte:
-            low = middle + 4
-            count -= half + 1
-        else:
-            count = half
-    # `low` is the first child not below `byte`, possibly one past the last.
-    if low < nodes + 4 * (V[node + 1] + child_count(V, node)) and (V[low] & 255) == byte:
-        return low
-    return 0
-
-
-@jit
-def _set_token(M: Words, row: int, token: int) -> None:
-    M[row + (token >> 5)] |= np.int32(1 << (token & 31))
-
-
-@jit
-def _flush(M: Words, V: Words) -> None:
-    """Move the found tokens into the row under construction (the first unused row of the arena)."""
-    row = M[ROWS] + M[ROW_COUNT] * V[ROW_WORDS]
-    if M[FOUND] != 0:
-        for i in range(M[FOUND_COUNT]):
-            _set_token(M, row, M[M[FOUND] + i])
-    M[FOUND_COUNT] = 0
-
-
-@jit
-def take(M: Words, V: Words, tokens: int, node: int, has_row: int) -> int:
-    """Add the tokens that end at `node`. Returns whether a row is under construction now."""
-    count = V[node] >> 17
-    if count == 0:
-        return has_row
-    if M[FOUND_COUNT] + count > LONGEST_LIST:
-        _flush(M, V)
-        has_row = 1
-        if count > LONGEST_LIST:
-            row = M[ROWS] + M[ROW_COUNT] * V[ROW_WORDS]
-            for i in range(count):
-                _set_token(M, row, V[tokens + V[node + 2] + i])
-            return has_row
-    for i in range(count):
-        M[M[FOUND] + M[FOUND_COUNT] + i] = V[tokens + V[node + 2] + i]
-    M[FOUND_COUNT] += count
-    return has_row
 
 
 @jit
@@ -272,12 +214,29 @@ def _walk_lexeme(P: Words, M: Words, V: Words, pc: int, data: int, state: int, r
 
 
 @jit
-def _walk_string(P: Words, M: Words, V: Words, pc: int, lexeme: int, state: int) -> int:
-    """The walk of a STRING thread with an automaton, outside of escapes, that returns nowhere: what stays inside."""
+def _walk_inside(P: Words, M: Words, V: Words, pc: int, lexeme: int, state: int) -> int:
+    """What stays inside of a STRING thread with an automaton, outside of escapes, that returns nowhere."""
+    exceptions = PLAIN_WALK
+    if starts_character(state):
+        exceptions = write_safe_tokens(P, M, V, P[pc + 3], lexeme, state)
+    if exceptions == PLAIN_WALK:
+        return _walk_string(P, M, V, V[NODES], V[TOKENS], pc, lexeme, state, 0)
+    has_row = 1
+    for i in range(exceptions):
+        unit = exception(M, i)
+        has_row = _walk_string(P, M, V, V[unit + UNIT_NODES], V[unit + UNIT_TOKENS], pc, lexeme, state, has_row)
+        if has_row < 0:
+            return FULL
+    return has_row
+
+
+@jit
+def _walk_string(
+    P: Words, M: Words, V: Words, nodes: int, tokens: int, pc: int, lexeme: int, state: int, has_row: int
+) -> int:
+    """The walk of the same thread through one trie of V."""
     block = P[pc + 3]
     home = P[pc + STRING_HOME]
-    nodes = V[NODES]
-    has_row = 0
     limit = M[WALK_CAPACITY] // 2
     M[M[WALK]] = nodes
     M[M[WALK] + 1] = lexeme
@@ -303,9 +262,9 @@ def _walk_string(P: Words, M: Words, V: Words, pc: int, lexeme: int, state: int)
                     return FULL
                 if inner == 0:
                     continue
-                has_row = take(M, V, V[TOKENS], child, has_row)
+                has_row = take(M, V, tokens, child, has_row)
                 if child_count(V, child):
-                    has_row = walk(P, M, V, nodes, V[TOKENS], child, inner, limit, has_row)
+                    has_row = walk(P, M, V, nodes, tokens, child, inner, limit, has_row)
                     if has_row < 0:
                         return FULL
                 continue
@@ -314,7 +273,7 @@ def _walk_string(P: Words, M: Words, V: Words, pc: int, lexeme: int, state: int)
             if body >= 0:
                 target = automaton_move(P, block, lexeme, byte)
             if target >= 0:
-                has_row = take(M, V, V[TOKENS], child, has_row)
+                has_row = take(M, V, tokens, child, has_row)
                 if child_count(V, child):
                     M[M[WALK] + top] = child
                     M[M[WALK] + top + 1] = target
@@ -529,7 +488,7 @@ def _walk_key(P: Words, M: Words, V: Words, pc: int, data: int, place: int, ret:
 def record_operations(M: Words, V: Words, row: int, link: int, has_row: int) -> int:
     """Write operations: a vocabulary row (NO_ROW: none), a link (0: none) and what was found. Returns their offset."""
     if has_row > 0:
-        _flush(M, V)
+        flush(M, V)
     at = M[OPERATIONS] + M[OPERATION_USED]
     start = at
     M[at] = (row != NO_ROW) + has_row
@@ -591,7 +550,7 @@ def find_mask(P: Words, M: Words, V: Words, thread: int) -> int:
             link = intern_thread(M, pc, data, lexeme, escape, 0, 0)
             has_row = _walk_string_exits(P, M, V, pc, data, lexeme, escape, ret)
         elif P[pc + STRING_LENGTHS] == 0:
-            has_row = _walk_string(P, M, V, pc, lexeme, state)
+            has_row = _walk_inside(P, M, V, pc, lexeme, state)
         elif _stays_free_of_bounds(P, V, pc, data):
             link = intern_thread(M, P[pc + STRING_UNBOUNDED], 0, lexeme, escape, 0, 0)
         else:

@@ -2,7 +2,8 @@
 
 Most tokens are allowed because they stay inside a JSON string. Which ones depends on the string's body state alone, so
 there is one precomputed row per body state, and one per number of characters still allowed. The few hundred tokens that
-close the string are kept apart, as tries of what follows the quote: what they do depends on the grammar.
+close the string are kept apart, as tries of what follows the quote: what they do depends on the grammar. For strings
+with a pattern, the tokens are also kept by the characters that they contain (see `character_units`).
 
 Everything is laid out in one int32 array, "V" in the kernels, that is saved to disk and memory-mapped.
 """
@@ -16,10 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tokamask.grammar.string_body import BODY, BODY_STATES, CLOSED, MINIMAL, NORMAL, QUOTE
-from tokamask.masking.token_trie import TokenTrie, build_trie, vocabulary_trie
+from tokamask.masking.character_units import add_units
+from tokamask.masking.layout import Layout, token_row
+from tokamask.masking.token_trie import TokenTrie, vocabulary_trie
 from tokamask.masking.vocabulary import Vocabulary
 
-PIECES_VERSION = 3
+PIECES_VERSION = 4
 """Changes whenever the layout below does; part of the key on disk."""
 
 # Header slots of V.
@@ -35,7 +38,11 @@ PIECES_VERSION = 3
     LENGTH_COUNT,
     EXITS,
     GROUPS,
-) = range(11)
+    UNITS,
+    UNIT_ENTRIES,
+    ASCII_ENTRIES,
+    KIND_ROWS,
+) = range(15)
 HEADER_WORDS = 32
 
 # An entry of the exits table, per body state: the trie of all tokens that close the string (nodes, tokens; 0: none),
@@ -50,9 +57,9 @@ Words = npt.NDArray[np.int32]
 
 
 def build_pieces(vocabulary: Vocabulary) -> Words:
-    """The array V of a vocabulary: int32, about 7 MB for 131,072 tokens."""
+    """The array V of a vocabulary: int32, about 18 MB for 131,072 tokens."""
     trie = vocabulary_trie(vocabulary)
-    layout = _Layout(HEADER_WORDS)
+    layout = Layout(HEADER_WORDS)
     words = (vocabulary.size + 31) // 32
     header = {SIZE: vocabulary.size, ROW_WORDS: words}
     header[NODES], header[TOKENS] = layout.add(trie.nodes), layout.add(trie.tokens)
@@ -62,41 +69,26 @@ def build_pieces(vocabulary: Vocabulary) -> Words:
     header[TEXT] = layout.add(np.frombuffer(b"".join(texts), dtype=np.uint8))
 
     states, characters = zip(*(_string_bodies(trie, state) for state in range(BODY_STATES)), strict=True)
-    header[BODY_ROWS] = layout.add(np.concatenate([_row(trie, s >= 0, words) for s in states]))
+    header[BODY_ROWS] = layout.add(np.concatenate([token_row(_tokens_at(trie, s >= 0), words) for s in states]))
     # From any state: a token may begin inside a character and go on for longer than any whole one.
     longest = max(int(begun[state >= 0].max(initial=0)) for state, begun in zip(states, characters, strict=True))
     header[LENGTH_COUNT] = longest + 1
     header[LENGTH_ROWS] = layout.add(
         np.concatenate(
             [
-                _row(trie, (states[home] >= 0) & (characters[home] <= n), words)
+                token_row(_tokens_at(trie, (states[home] >= 0) & (characters[home] <= n)), words)
                 for home in (NORMAL, MINIMAL)
                 for n in range(longest + 1)
             ]
         )
     )
     header[EXITS], header[GROUPS] = _add_exits(layout, vocabulary)
+    inside = [(texts[token], token) for token in _tokens_at(trie, states[NORMAL] >= 0).tolist()]
+    header[UNITS], header[UNIT_ENTRIES], header[ASCII_ENTRIES], header[KIND_ROWS] = add_units(layout, inside, words)
     V = layout.array()
     for slot, value in header.items():
         V[slot] = value
     return V
-
-
-class _Layout:
-    """Arrays one after another, each with its offset."""
-
-    def __init__(self, header: int) -> None:
-        self.parts: list[Words] = [np.zeros(header, dtype=np.int32)]
-        self.size = header
-
-    def add(self, array: npt.NDArray[np.generic]) -> int:
-        part = np.ascontiguousarray(array).astype(np.int32, copy=False).ravel()
-        self.parts.append(part)
-        self.size += len(part)
-        return self.size - len(part)
-
-    def array(self) -> Words:
-        return np.concatenate(self.parts)
 
 
 def _string_bodies(trie: TokenTrie, start: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int32]]:
@@ -113,17 +105,16 @@ def _string_bodies(trie: TokenTrie, start: int) -> tuple[npt.NDArray[np.int8], n
     return state, begun
 
 
-def _row(trie: TokenTrie, chosen: npt.NDArray[np.bool_], words: int) -> Words:
-    """The bitmask row of the tokens that end at the chosen nodes."""
+def _tokens_at(trie: TokenTrie, chosen: npt.NDArray[np.bool_]) -> Words:
+    """The tokens that end at the chosen nodes."""
     counts = np.where(chosen, trie.token_counts, 0)
     nodes = np.repeat(np.arange(len(chosen)), counts)
     within = np.arange(len(nodes)) - np.repeat(np.cumsum(counts) - counts, counts)
-    allowed = np.zeros(words * 32, dtype=np.bool_)
-    allowed[trie.tokens[trie.nodes[nodes, 2] + within]] = True
-    return np.packbits(allowed, bitorder="little").view("<u4").astype(np.uint32).view(np.int32)
+    tokens: Words = trie.tokens[trie.nodes[nodes, 2] + within]
+    return tokens
 
 
-def _add_exits(layout: _Layout, vocabulary: Vocabulary) -> tuple[int, int]:
+def _add_exits(layout: Layout, vocabulary: Vocabulary) -> tuple[int, int]:
     """Lay out the exit tries of every body state; returns the offsets of the exits and the groups table."""
     closing = [(token, text) for token, text in enumerate(vocabulary.token_bytes) if text and QUOTE in text]
     exits: list[int] = []
@@ -144,12 +135,7 @@ def _add_exits(layout: _Layout, vocabulary: Vocabulary) -> tuple[int, int]:
         first = len(groups) // GROUP_WORDS
         for before, tokens in sorted(by_text.items()):
             text_at = layout.add(np.frombuffer(before, dtype=np.uint8))
-            groups += (*_add_trie(layout, tokens), begun[before], text_at, len(before))
+            groups += (*layout.add_trie(tokens), begun[before], text_at, len(before))
         everything = [pair for tokens in by_text.values() for pair in tokens]
-        exits += (*(_add_trie(layout, everything) if everything else (0, 0)), first, len(by_text))
+        exits += (*(layout.add_trie(everything) if everything else (0, 0)), first, len(by_text))
     return layout.add(np.array(exits)), layout.add(np.array(groups, dtype=np.int32))
-
-
-def _add_trie(layout: _Layout, tokens: list[tuple[bytes, int]]) -> tuple[int, int]:
-    trie = build_trie(tokens)
-    return layout.add(trie.nodes), layout.add(trie.tokens)

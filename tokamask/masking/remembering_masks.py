@@ -26,14 +26,13 @@ from tokamask.grammar.moves import move
 from tokamask.grammar.survival import forgetful, is_free_text
 from tokamask.masking.mask_kernels import (
     NO_ROW,
-    child_count,
     has_room_for_mask,
     record_operations,
-    take,
     walk,
 )
 from tokamask.masking.pieces import NODES, TOKENS
 from tokamask.masking.token_trie import QUOTE_BELOW
+from tokamask.masking.trie_kernels import child_count, take
 
 Words = npt.NDArray[np.int32]
 

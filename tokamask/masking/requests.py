@@ -42,9 +42,10 @@ from tokamask.masking.completion_kernels import (
     token_move,
 )
 from tokamask.masking.cost_kernels import configuration_cost
-from tokamask.masking.mask_kernels import child_count, find_child, find_mask
+from tokamask.masking.mask_kernels import find_mask
 from tokamask.masking.pieces import NODES, ROW_WORDS
 from tokamask.masking.remembering_masks import find_cleared
+from tokamask.masking.trie_kernels import child_count, find_child
 
 Words = npt.NDArray[np.int32]
 
