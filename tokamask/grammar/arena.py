@@ -29,7 +29,7 @@ THREAD_WORDS = 7
 CONFIGURATION_WORDS = 10
 MOVE_WORDS = 2
 SCRATCH_WORDS = 7
-SEARCH_WORDS = 3
+SEARCH_WORDS = 4
 
 # Header slots: offset, capacity (entries), used (entries) of each table.
 (

@@ -18,6 +18,7 @@ from tokamask.grammar.arena import (
     LIST_USED,
     LISTS,
     OVERFLOW,
+    SCRATCH,
     SCRATCH_COUNT,
     SEARCH,
     SEARCH_CAPACITY,
@@ -162,8 +163,10 @@ def _survivors(P: Words, M: Words, configuration: int) -> int:
     for i in range(count):
         thread = M[M[LISTS] + M[record + LIST_START] + i]
         if _goes_on(P, M, thread):
-            M[M[LISTS] + M[LIST_USED] + kept] = thread
+            M[M[SCRATCH] + kept] = thread  # not yet at the end of the lists, where `_goes_on` writes
             kept += 1
+    for i in range(kept):
+        M[M[LISTS] + M[LIST_USED] + i] = M[M[SCRATCH] + i]
     return intern_list(P, M, kept)
 
 
@@ -191,6 +194,7 @@ def _reaches_free(P: Words, M: Words, configuration: int) -> int:
     """Depth-first search for a successor with a free thread: 1 or 0, or FULL."""
     M[M[SEARCH]] = configuration
     M[M[SEARCH] + 1] = 0
+    M[M[SEARCH] + 2] = 1
     depth = 0
     steps = 0
     while depth >= 0:
@@ -200,7 +204,7 @@ def _reaches_free(P: Words, M: Words, configuration: int) -> int:
             continue
         byte = byte_to_try(M[at + 1])
         M[at + 1] += 1
-        if not is_worth_trying(P, M, M[at], byte):
+        if not is_worth_trying(P, M, M[at], byte, M[at + 2]):
             continue
         target = step(P, M, M[at], byte)
         if target == 0:
@@ -213,6 +217,7 @@ def _reaches_free(P: Words, M: Words, configuration: int) -> int:
         depth += 1
         M[at + SEARCH_WORDS] = target
         M[at + SEARCH_WORDS + 1] = 0
+        M[at + SEARCH_WORDS + 2] = still_begun(P, M, M[at + 2], target)
     return 0
 
 
@@ -227,18 +232,31 @@ def byte_to_try(number: int) -> int:
 
 
 @jit
-def is_worth_trying(P: Words, M: Words, configuration: int, byte: int) -> bool:
-    """Whether `byte` may lead to values that no other byte leads to."""
+def still_begun(P: Words, M: Words, has_begun: int, configuration: int) -> int:
+    """Whether a search is still inside the escape that it began in, which has to be finished as it is."""
+    if has_begun:
+        record = M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS
+        start = M[LISTS] + M[record + LIST_START]
+        for i in range(start, start + M[record + LIST_LENGTH]):
+            t = M[THREADS] + M[i] * THREAD_WORDS
+            if P[M[t]] in (STRING, OBJECT_KEY) and is_escape_state(M[t + 3] & 255):
+                return 1
+    return 0
+
+
+@jit
+def is_worth_trying(P: Words, M: Words, configuration: int, byte: int, has_begun: int) -> bool:
+    """Whether `byte` may lead to values that no other byte leads to, see `still_begun`."""
     record = M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS
     start = M[LISTS] + M[record + LIST_START]
     for i in range(start, start + M[record + LIST_LENGTH]):  # noqa: SIM110 - a kernel has no generators
-        if _is_worth_trying(P, M, M[i], byte):
+        if _is_worth_trying(P, M, M[i], byte, has_begun):
             return True
     return False
 
 
 @jit
-def _is_worth_trying(P: Words, M: Words, thread: int, byte: int) -> bool:
+def _is_worth_trying(P: Words, M: Words, thread: int, byte: int, has_begun: int) -> bool:
     t = M[THREADS] + thread * THREAD_WORDS
     pc = M[t]
     operation = P[pc]
@@ -247,7 +265,7 @@ def _is_worth_trying(P: Words, M: Words, thread: int, byte: int) -> bool:
     if operation in (STRING, OBJECT_KEY):
         state = M[t + 3] & 255
         if is_escape_state(state) or byte in (QUOTE, BACKSLASH):
-            return _is_new_character(state, byte)
+            return has_begun != 0 or _is_new_character(state, byte)
         # What cannot follow anyway, nearly everything where values are listed, is found faster here.
         if operation == STRING and P[pc + 3] and automaton_move(P, P[pc + 3], M[t + 2], byte) < 0:
             return False

@@ -84,6 +84,7 @@ from tokamask.grammar.program import (
     OBJECT_NEXT_REQUIRED,
     OBJECT_OPEN,
     OBJECT_PROPERTIES,
+    OBJECT_REMEMBERS,
     OBJECT_REQUIRED,
     OBJECT_VALUE,
     OBJECT_WHITESPACE,
@@ -114,7 +115,7 @@ from tokamask.grammar.string_body import (
     starts_character,
     utf8_length,
 )
-from tokamask.grammar.survival import MOST_STEPS, TRIES, byte_to_try, is_free, is_worth_trying, step
+from tokamask.grammar.survival import MOST_STEPS, TRIES, byte_to_try, is_free, is_worth_trying, step, still_begun
 from tokamask.grammar.threads import item_value, property_value
 
 Words = npt.NDArray[np.int32]
@@ -276,7 +277,8 @@ def _analyse_choices(P: Words, K: Words, pc: int) -> None:
     choices = P[pc + OBJECT_CHOICES]
     end = choices + CHOICE_WORDS * P[pc + OBJECT_CHOICE_COUNT]
     for at in range(choices, end, CHOICE_WORDS):
-        K[at] = _sum(2 + K[at + 3], K[P[at]])
+        dearer = K[at + 3] if P[pc + OBJECT_REMEMBERS] else 0
+        K[at] = _sum(2 + dearer, K[P[at]])
     if choices == 0:
         return
     witnesses = P[pc + OBJECT_WITNESSES]
@@ -416,7 +418,8 @@ def _items_begun(P: Words, K: Words, record: int, state: int, operation: int) ->
     best = 1 if operation == ITEMS_OPEN and P[state] else NEVER
     at = state + 1
     while P[at]:
-        best = min(best, _sum(K[P[at]] + K[record + ITEMS_DISTINCT], K[P[record + ITEMS_STATES + P[at + 1]]]))
+        dearer = K[record + ITEMS_DISTINCT] if P[record + ITEMS_DISTINCT] else 0
+        best = min(best, _sum(K[P[at]] + dearer, K[P[record + ITEMS_STATES + P[at + 1]]]))
         at += 2
     return best
 
@@ -789,7 +792,8 @@ def _ends_within(P: Words, M: Words, K: Words, configuration: int, most: int) ->
     """Whether some settled thread is reached from which the end costs no more than `most` in all; FULL: no room."""
     M[M[SEARCH]] = configuration
     M[M[SEARCH] + 1] = 0
-    M[M[SEARCH] + 2] = 0
+    M[M[SEARCH] + 2] = 1
+    M[M[SEARCH] + 3] = 0
     depth = 0
     steps = 0
     while depth >= 0:
@@ -799,8 +803,8 @@ def _ends_within(P: Words, M: Words, K: Words, configuration: int, most: int) ->
             continue
         byte = byte_to_try(M[at + 1])
         M[at + 1] += 1
-        spent = M[at + 2] + _byte_cost(P, K, byte)
-        if spent >= most or not is_worth_trying(P, M, M[at], byte):
+        spent = M[at + 3] + _byte_cost(P, K, byte)
+        if spent >= most or not is_worth_trying(P, M, M[at], byte, M[at + 2]):
             continue
         target = step(P, M, M[at], byte)
         if target == FULL:
@@ -822,7 +826,8 @@ def _ends_within(P: Words, M: Words, K: Words, configuration: int, most: int) ->
             depth += 1
             M[at + SEARCH_WORDS] = target
             M[at + SEARCH_WORDS + 1] = 0
-            M[at + SEARCH_WORDS + 2] = spent
+            M[at + SEARCH_WORDS + 2] = still_begun(P, M, M[at + 2], target)
+            M[at + SEARCH_WORDS + 3] = spent
     return 0
 
 
