@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tokamask.errors import CompileBudgetExceeded, GrammarError
@@ -105,3 +107,18 @@ def test_long_names_are_refused() -> None:
     Grammar.from_json_schema({"type": "object", "properties": {"x" * 4095: True}}).check("{}")
     with pytest.raises(CompileBudgetExceeded, match="5000 bytes"):
         Grammar.from_json_schema({"type": "object", "properties": {"x" * 5000: True}}).check("{}")
+
+
+def test_the_schema_of_a_grammar_is_what_was_given_whatever_stands_before_it() -> None:
+    schema = {"type": "number", "minimum": 0.5, "title": "t"}
+    grammars = [Grammar.from_json_schema(schema), Grammar.from_json_schema(json.dumps(schema))]
+    for grammar in [*grammars, *(grammar.after_marker(b"</think>") for grammar in grammars)]:
+        assert grammar.schema == schema
+        assert type(grammar.schema["minimum"]) is float
+        assert [(report.pointer, report.status.value) for report in grammar.explain()] == [
+            ("#/type", "enforced"),
+            ("#/minimum", "enforced"),
+            ("#/title", "annotation"),
+        ]
+    assert Grammar.from_regex("a").schema is None
+    assert Grammar.from_regex("a").explain() == []

@@ -227,7 +227,7 @@ def test_the_types_own_validators_reject() -> None:
 def wider_grammar() -> Grammar:
     """Integers, of a schema that also forbids 3: as when a keyword was left out on the user's word."""
     integers = Grammar.from_json_schema({"type": "integer"})
-    return replace(integers, schema={"type": "integer", "not": {"const": 3}}, is_exact=False)
+    return replace(integers, source={"type": "integer", "not": {"const": 3}}, is_exact=False)
 
 
 def test_a_document_that_the_whole_schema_refuses_is_generated_again() -> None:

@@ -254,7 +254,7 @@ def test_what_does_not_go_together_is_refused_before_the_model_runs(
 
 def test_an_inexact_grammar_is_validated_and_weighs_nothing_where_it_fails() -> None:
     integers = Grammar.from_json_schema({"type": "integer"})
-    wider = replace(integers, schema={"type": "integer", "not": {"const": 3}}, is_exact=False)
+    wider = replace(integers, source={"type": "integer", "not": {"const": 3}}, is_exact=False)
     samples = generate(ScriptedModel("3", eagerness=4.0), "p", grammar=wider, method="awrs", n=20, seed=0, max_tokens=3)
     assert all(sample.value != 3 for sample in samples)
     assert any(sample.log_weight == -math.inf and "3" in str(sample.error) for sample in samples)

@@ -16,6 +16,7 @@ from tokamask.grammar.program import Program, assemble
 from tokamask.grammar.rules import JsonValue, Reference, RuleSet, Sequence, Terminal
 
 if TYPE_CHECKING:
+    from tokamask.grammar.json_schema.reading import JsonSchemaReading
     from tokamask.grammar.recogniser import Recogniser
 
 __all__ = ["CheckResult", "Grammar", "KeywordReport", "KeywordStatus"]
@@ -46,14 +47,14 @@ class Grammar:
 
     Attributes:
         rules: the rules that the recogniser will follow.
-        schema: the JSON Schema it was made from; None for other grammars.
+        source: the JSON Schema it was made from, as it was given; None for other grammars.
         is_exact: False when keywords of the schema were left out on the user's word (`on_unsupported="warn"`).
     """
 
     rules: RuleSet
-    schema: Any = None
+    source: Mapping[str, Any] | bool | str | None = None
     is_exact: bool = True
-    _reports: tuple[KeywordReport, ...] = ()
+    _reading: JsonSchemaReading | None = None
     _markers: tuple[bytes, ...] = ()
 
     @classmethod
@@ -73,7 +74,7 @@ class Grammar:
         """The JSON texts of the values that a schema describes.
 
         Args:
-            schema: a dict, a boolean schema, or JSON text.
+            schema: a dict (which must not change afterwards), a boolean schema, or JSON text.
             draft: "4", "6", "7", "2019-09" or "2020-12"; "openapi-3.0": draft 4 with `nullable`; default: what
                 `$schema` says, else 2020-12.
             property_order: "schema": declared properties in their order, then others; "any": any order.
@@ -111,8 +112,7 @@ class Grammar:
             on_unsupported=on_unsupported,
         )
         rules = RuleSet({"document": JsonValue(reading.shapes)}, "document")
-        parsed = json.loads(schema) if isinstance(schema, str) else schema
-        return cls(rules, parsed, reading.is_exact, reading.reports)
+        return cls(rules, schema, reading.is_exact, reading)
 
     @classmethod
     @held_to_a_budget
@@ -185,11 +185,20 @@ class Grammar:
             fresh += "_"
         free = Terminal(until(marker), "free text")
         rules = {**self.rules.rules, fresh: Sequence((free, Reference(self.rules.start)))}
-        return Grammar(RuleSet(rules, fresh), self.schema, self.is_exact, self._reports, (marker, *self._markers))
+        return Grammar(RuleSet(rules, fresh), self.source, self.is_exact, self._reading, (marker, *self._markers))
+
+    @cached_property
+    def schema(self) -> Any:
+        """The JSON Schema it was made from; None for other grammars."""
+        return json.loads(self.source) if isinstance(self.source, str) else self.source
 
     def explain(self) -> list[KeywordReport]:
-        """What became of each keyword of the schema; [] for other grammars."""
-        return list(self._reports)
+        """What became of each keyword of the schema; [] for other grammars.
+
+        Raises CompileBudgetExceeded when the places of the keywords are too much text, as in a schema that contains
+        itself.
+        """
+        return [] if self._reading is None else list(self._reading.reports)
 
     def check(self, text: str | bytes) -> CheckResult:
         """Whether a text belongs to the grammar, and if not, where it leaves it and what could stand there."""
@@ -209,7 +218,7 @@ class Grammar:
         place = characters if isinstance(text, str) else offset
         document = self._document_start(data)
         pointer = None
-        if self.schema is not None and document is not None and document <= offset:
+        if self.source is not None and document is not None and document <= offset:
             within = len(data[document:offset].decode("utf-8", "ignore"))
             pointer = pointer_at(data[document:].decode("utf-8", "replace"), within)
         return CheckResult(False, place, pointer, _expected(recogniser, configuration))

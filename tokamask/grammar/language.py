@@ -18,7 +18,7 @@ from typing import ParamSpec
 import numpy as np
 import numpy.typing as npt
 
-from tokamask.grammar.automaton import Rows, distances, explore, minimal
+from tokamask.grammar.automaton import Flags, Rows, Table, distances, explore, minimal, row_keys
 from tokamask.grammar.word_automaton import word_automaton
 
 # Memory that remembered results of one function may hold, in bytes of transition tables.
@@ -105,7 +105,7 @@ def _footprint(language: Language) -> int:
     return 512 + language.transitions.nbytes + language.accepting.nbytes
 
 
-def assemble(byte_class: bytes, rows: Sequence[Sequence[int]], accepting: Sequence[bool]) -> Language:
+def assemble(byte_class: bytes, rows: Rows, accepting: Sequence[bool]) -> Language:
     """The language of any automaton given as rows of successors (-1: none) over the columns `byte_class` names.
 
     Args:
@@ -116,27 +116,27 @@ def assemble(byte_class: bytes, rows: Sequence[Sequence[int]], accepting: Sequen
     order = list(dict.fromkeys(byte_class))
     if order != list(range(len(rows[0]) if rows else 0)):
         rows = [[row[column] for column in order] for row in rows]
-        byte_class = byte_class.translate(_renaming({column: place for place, column in enumerate(order)}))
+        places = np.zeros(256, dtype=np.uint8)
+        places[order] = range(len(order))
+        byte_class = byte_class.translate(places.tobytes())
     return finished(byte_class, *minimal(rows, accepting))
 
 
-def finished(byte_class: bytes, rows: Rows, accepting: Sequence[bool]) -> Language:
+def finished(byte_class: bytes, rows: Rows | Table, accepting: Sequence[bool] | Flags) -> Language:
     """Freeze an automaton that is already trimmed, numbered breadth first and has its columns in byte order."""
-    if not rows:
+    if not len(rows):
         return _EMPTY
-    columns: dict[tuple[int, ...], int] = {}
-    by_column = enumerate(zip(*rows, strict=True))
-    merged = {column: columns.setdefault(targets, len(columns)) for column, targets in by_column}
+    table = np.asarray(rows, dtype=np.int32)
+    # Columns of the same targets become one.
+    columns: dict[bytes, int] = {}
+    merged = [columns.setdefault(targets, len(columns)) for targets in row_keys(table.T)]
+    if len(columns) < len(merged):
+        table = table[:, [merged.index(column) for column in range(len(columns))]]
     return Language(
-        np.frombuffer(byte_class.translate(_renaming(merged)), dtype=np.uint8),
-        np.array(list(columns), dtype=np.int32).T.copy(),
+        np.array(merged, dtype=np.uint8)[np.frombuffer(byte_class, dtype=np.uint8)],
+        np.ascontiguousarray(table),
         np.array(accepting, dtype=np.bool_),
     )
-
-
-def _renaming(names: dict[int, int]) -> bytes:
-    """A table for `bytes.translate`."""
-    return bytes(names.get(value, 0) for value in range(256))
 
 
 _EMPTY = Language(np.zeros(256, np.uint8), np.zeros((0, 1), np.int32), np.zeros(0, np.bool_))
@@ -149,7 +149,7 @@ def empty() -> Language:
 
 @remembered
 def _words(words: tuple[bytes, ...]) -> Language:
-    return finished(*word_automaton(words))
+    return Language(*word_automaton(words)) if words else _EMPTY
 
 
 def until(marker: bytes) -> Language:
@@ -189,16 +189,16 @@ _UTF8_COLUMNS = (
     ((0xF4, 0xF4), 11),
     ((0xF5, 0xFF), 4),
 )
-_UTF8_ROWS = (
-    (0, -1, -1, -1, -1, 1, 4, 2, 5, 6, 3, 7),
-    (-1, 0, 0, 0) + (-1,) * 8,
-    (-1, 1, 1, 1) + (-1,) * 8,
-    (-1, 2, 2, 2) + (-1,) * 8,
-    (-1, -1, -1, 1) + (-1,) * 8,
-    (-1, 1, 1, -1) + (-1,) * 8,
-    (-1, -1, 2, 2) + (-1,) * 8,
-    (-1, 2, -1, -1) + (-1,) * 8,
-)
+_UTF8_ROWS = [
+    [0, -1, -1, -1, -1, 1, 4, 2, 5, 6, 3, 7],
+    [-1, 0, 0, 0] + [-1] * 8,
+    [-1, 1, 1, 1] + [-1] * 8,
+    [-1, 2, 2, 2] + [-1] * 8,
+    [-1, -1, -1, 1] + [-1] * 8,
+    [-1, 1, 1, -1] + [-1] * 8,
+    [-1, -1, 2, 2] + [-1] * 8,
+    [-1, 2, -1, -1] + [-1] * 8,
+]
 
 
 @cache
@@ -306,6 +306,8 @@ def texts_of(language: Language, most: int) -> list[bytes] | None:
     """All texts, in byte order; None if they are more than `most`."""
     rows, accepting = language.transitions.tolist(), language.accepting.tolist()
     columns = language.byte_class.tolist()
+    sizes = np.bincount(language.byte_class, minlength=language.transitions.shape[1])
+    branches = ((language.transitions >= 0) @ sizes).tolist()
     texts: list[bytes] = []
     # Every state leads to acceptance, so each path here ends in a text of its own or shares a prefix with one.
     waiting = [(0, b"")] if rows else []
@@ -313,10 +315,10 @@ def texts_of(language: Language, most: int) -> list[bytes] | None:
         state, text = waiting.pop()
         if accepting[state]:
             texts.append(text)
+        if len(texts) + len(waiting) + branches[state] > most:
+            return None
         row = rows[state]
         waiting += [(row[column], text + bytes((byte,))) for byte, column in enumerate(columns) if row[column] >= 0]
-        if len(texts) + len(waiting) > most:
-            return None
     return sorted(texts)
 
 

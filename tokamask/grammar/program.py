@@ -34,7 +34,7 @@ then a thread of that record that returns to the place after the key.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -190,11 +190,12 @@ class _Assembler:
     def __init__(self) -> None:
         self.words: list[int] = [END, RETURN, EXITS]
         self.records = [END_PC, RETURN_PC]
-        # Blocks of words behind all records, by what they are made of and how: offset from the first block.
-        self.blocks: dict[tuple[Language, BlockMaker], int] = {}
+        # Blocks of words behind all records; where each begins, counted from the first, by what it is made of and how.
+        self.blocks: list[npt.NDArray[np.int32]] = []
+        self.block_offsets: dict[tuple[Language, BlockMaker], int] = {}
         self.block_words = 0
         self.references: list[int] = []  # words that hold such an offset
-        self.values: dict[tuple[int, int], int] = {}  # (id of shapes, node) -> pc
+        self.values: dict[int, list[int]] = {}  # id of shapes -> pc of each node's VALUE, 0 until it has one
         self.strings: dict[tuple[int, int | None, Language | None, int], int] = {}
         self.rule_pcs: dict[str, int] = {}
 
@@ -202,9 +203,7 @@ class _Assembler:
         base = len(self.words)
         for place in self.references:
             self.words[place] += base
-        parts = [np.array(self.words, dtype=np.int32)]
-        parts.extend(made(language) for language, made in self.blocks)
-        return np.concatenate(parts)
+        return np.concatenate([np.array(self.words, dtype=np.int32), *self.blocks])
 
     def emit(self, *words: int) -> int:
         """Append a record and return its pc."""
@@ -219,10 +218,12 @@ class _Assembler:
 
     def block(self, place: int, language: Language, made: BlockMaker) -> None:
         """Let the word at `place` refer to a block."""
-        offset = self.blocks.get((language, made))
+        offset = self.block_offsets.get((language, made))
         if offset is None:
-            offset = self.blocks[language, made] = self.block_words
-            self.block_words += len(made(language))
+            block = made(language)
+            offset = self.block_offsets[language, made] = self.block_words
+            self.blocks.append(block)
+            self.block_words += len(block)
         self.words[place] = offset
         self.references.append(place)
 
@@ -275,22 +276,25 @@ class _Assembler:
     # JSON values.
 
     def json_value(self, shapes: JsonShapes) -> int:
+        values = self.values.setdefault(id(shapes), [0] * len(shapes.nodes))
         pending = [shapes.root]
-        self.reserve(shapes, shapes.root)
+        values[shapes.root] = self.reserve(shapes, shapes.root)
         while pending:
             node = pending.pop()
-            pc = self.values[id(shapes), node]
-            for i, shape in enumerate(shapes.nodes[node]):
+            pc = values[node] + 2
+            for shape in shapes.nodes[node]:
                 for child in _children(shape):
-                    if (id(shapes), child) not in self.values:
-                        self.reserve(shapes, child)
+                    if not values[child]:
+                        values[child] = self.reserve(shapes, child)
                         pending.append(child)
-                self.words[pc + 2 + i] = self.shape(shapes, shape)
-        return self.values[id(shapes), shapes.root]
+                self.words[pc] = self.shape(shapes, shape)
+                pc += 1
+        return values[shapes.root]
 
-    def reserve(self, shapes: JsonShapes, node: int) -> None:
+    def reserve(self, shapes: JsonShapes, node: int) -> int:
+        """The VALUE of a node, its alternatives still to come."""
         count = len(shapes.nodes[node])
-        self.values[id(shapes), node] = self.emit(VALUE, count, *[-1] * count)
+        return self.emit(VALUE, count, *[-1] * count)
 
     def shape(self, shapes: JsonShapes, shape: Shape) -> int:
         match shape:
@@ -310,10 +314,11 @@ class _Assembler:
     def array(self, shapes: JsonShapes, shape: ArrayShape) -> int:
         minimum, maximum = _bounds(shape.minimum, shape.maximum)
         saturation = max(len(shape.prefix), minimum) if maximum < 0 else maximum
-        rest = 0 if shape.rest is None else self.values[id(shapes), shape.rest]
+        values = self.values[id(shapes)]
+        rest = 0 if shape.rest is None else values[shape.rest]
         if shape.rest is None and (maximum < 0 or maximum > len(shape.prefix)):
             maximum = saturation = len(shape.prefix)
-        prefix = [self.values[id(shapes), node] for node in shape.prefix]
+        prefix = [values[node] for node in shape.prefix]
         places = (ARRAY_OPEN, ARRAY_AFTER, ARRAY_NEXT)
         distinct, dearer = self.distinctness(shapes, shape), 0
         if distinct and minimum > 1:
@@ -340,42 +345,44 @@ class _Assembler:
             self.words[pc + ITEMS_STATES + number] = len(self.words)
             self.words.append(int(state.may_end))
             for node, target in state.items:
-                self.words += (self.values[id(shapes), node], target)
+                self.words += (self.values[id(shapes)][node], target)
             self.words.append(0)
         return pc
 
     def object(self, shapes: JsonShapes, shape: ObjectShape) -> int:
-        count = len(shape.properties)
-        values = [0 if p.node is None else self.values[id(shapes), p.node] for p in shape.properties]
+        values = self.values[id(shapes)]
+        properties = shape.properties
+        count = len(properties)
+        # VALUE or 0 (the name is forbidden) and whether there must be one, for each property.
+        declared = [word for p in properties for word in (0 if p.node is None else values[p.node], int(p.required))]
         is_free = shapes.property_order is PropertyOrder.ANY
         is_counted = shape.minimum > 0 or shape.maximum is not None or bool(shape.witnesses)
         choices = choices_of(shape) if shape.classes or is_counted else ()
-        additional = 0 if shape.additional is None or choices else self.values[id(shapes), shape.additional]
-        required = sum(p.required for p in shape.properties)
+        additional = 0 if shape.additional is None or choices else values[shape.additional]
+        required = sum(declared[1::2])
         frame_words = 0
         if is_free or is_counted:  # properties as bits, or the position among them
             frame_words = FRAME_HEADER - 1 + ((count + 31) // 32 if is_free else 1)
         if is_free:
-            available = sum(value != 0 for value in values)
+            available = count - declared[::2].count(0)
         else:  # one past the last property that may appear
-            available = max((i + 1 for i, value in enumerate(values) if value), default=0)
+            available = max((i + 1 for i, value in enumerate(declared[::2]) if value), default=0)
         minimum, maximum = _bounds(shape.minimum, shape.maximum)
-        places = (OBJECT_OPEN, OBJECT_KEY, OBJECT_COLON, OBJECT_VALUE, OBJECT_AFTER, OBJECT_NEXT)
+        places = range(OBJECT_OPEN, OBJECT_NEXT + 1)
         settled = (0, count, additional, int(is_free), frame_words, required, available, 0, 0)
         counted = (int(is_counted), minimum, maximum, len(shape.witnesses), 0)
         remembers = PLENTIFUL if shape.remembers else NOT_DISTINCT
         pc = self.emit(*places, *settled, 0, len(choices), *counted, _HOMES[shapes.escapes], remembers)
         self.automaton(pc + OBJECT_WHITESPACE, shapes.whitespace)
-        for p, value in zip(shape.properties, values, strict=True):
-            self.words.extend((value, int(p.required)))
+        self.words += declared
         # For each position, the index of the first required property from there on (count: none).
         self.words[pc + OBJECT_NEXT_REQUIRED] = len(self.words)
         following, column = count, [count, count]
         for i in range(count - 1, -1, -1):
-            following = i if shape.properties[i].required else following
+            following = i if properties[i].required else following
             column.append(following)
-        self.words.extend(reversed(column))
-        self.words[pc + OBJECT_NAMES] = self.names([p.name for p in shape.properties])
+        self.words += reversed(column)
+        self.words[pc + OBJECT_NAMES] = self.names([p.name for p in properties])
         if choices:
             self.choices(shapes, pc, choices, len(shape.witnesses))
         return pc
@@ -384,7 +391,7 @@ class _Assembler:
         strings = [self.string(0, None, choice.names, _HOMES[shapes.escapes]) for choice in choices]
         self.words[pc + OBJECT_CHOICES] = len(self.words)
         for string, choice in zip(strings, choices, strict=True):
-            self.words += (string, self.values[id(shapes), choice.node], choice.meets, 0)
+            self.words += (string, self.values[id(shapes)][choice.node], choice.meets, 0)
         # For each set of witnesses still missing: how many properties they take, then room for the costs of as many.
         self.words[pc + OBJECT_COVERS] = len(self.words)
         for fewest in fewest_properties(choices, witnesses):
@@ -435,14 +442,15 @@ def _bounds(minimum: int, maximum: int | None) -> tuple[int, int]:
     return minimum, -1 if maximum is None else min(maximum, MAXIMUM_COUNT)
 
 
-def _children(shape: Shape) -> list[int]:
+def _children(shape: Shape) -> Iterable[int]:
+    """The nodes that a shape refers to."""
     match shape:
+        case ScalarShape() | StringShape():
+            return ()
         case ArrayShape(prefix, rest):
-            return [*prefix, *([] if rest is None else [rest])]
+            return prefix if rest is None else (*prefix, rest)
         case ItemsShape(states):
             return [node for state in states for node, _ in state.items]
         case ObjectShape():
             values = [p.node for p in shape.properties] + [names.node for names in shape.classes] + [shape.additional]
             return [node for node in values if node is not None] + [witness.node for witness in shape.witnesses]
-        case _:
-            return []

@@ -4,56 +4,86 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tokamask.grammar.automaton import Rows, explore
+import numpy as np
+import numpy.typing as npt
+
+from tokamask.grammar.automaton import Flags, Table, too_many_states
+from tokamask.grammar.budget import check_time, present_budget
+
+# A node of the automaton: whether a word ends there, and its edges (byte, node), the bytes ascending.
+Node = tuple[bool, tuple[tuple[int, int], ...]]
 
 
-def word_automaton(words: Sequence[bytes]) -> tuple[bytes, Rows, list[bool]]:
-    """The column of each byte, the rows and the accepting states, all in the order of `language.finished`.
-
-    Grown word by word (Daciuk et al., "Incremental construction of minimal acyclic finite-state automata", 2000): all
-    but the path of the current word is already minimal.
+def word_automaton(words: Sequence[bytes]) -> tuple[npt.NDArray[np.uint8], Table, Flags]:
+    """The column of each byte, the transitions and the accepting states, as `language.Language` has them.
 
     Args:
-        words: distinct, and sorted.
+        words: distinct, sorted, at least one.
 
     Raises:
         CompileBudgetExceeded: the words need too many states.
     """
-    letters = set(b"".join(words))
-    groups = [byte if byte in letters else -1 for byte in range(256)]
-    column = {group: place for place, group in enumerate(dict.fromkeys(groups))}
-    # Frozen nodes: whether a word ends there, and the edges (column, node).
-    register: dict[tuple[bool, tuple[tuple[int, int], ...]], int] = {}
+    nodes = _nodes(words)
+    # The start was frozen last; from there breadth first, which is by byte as edges are.
+    order = [len(nodes) - 1]
+    number = {order[0]: 0}
+    targets_by_byte: dict[int, list[tuple[int, int]]] = {}
+    most = present_budget().states
+    for state, node in enumerate(order):  # grows meanwhile
+        check_time()
+        for byte, target in nodes[node][1]:
+            if target not in number:
+                number[target] = len(order)
+                order.append(target)
+            targets_by_byte.setdefault(byte, []).append((state, number[target]))
+        if len(order) > most:
+            raise too_many_states(most)
+    byte_class, columns = _columns(targets_by_byte)
+    transitions = np.full((len(order), len(columns)), -1, dtype=np.int32)
+    for column, edges in enumerate(columns):
+        for state, target in edges:
+            transitions[state, column] = target
+    return byte_class, transitions, np.array([nodes[node][0] for node in order], dtype=np.bool_)
+
+
+def _nodes(words: Sequence[bytes]) -> list[Node]:
+    """The nodes, each after those it leads to; the last one is the start.
+
+    Grown word by word (Daciuk et al., "Incremental construction of minimal acyclic finite-state automata", 2000): all
+    but the path of the current word is already minimal.
+    """
+    register: dict[Node, int] = {}
+    # The path of the current word: whether a word ends at each of its nodes, and their edges but the one on the path.
+    ends = [False]
     path: list[list[tuple[int, int]]] = [[]]
-    final = [False]
     previous = b""
 
-    def freeze(depth: int) -> int:
-        """Keep `depth` nodes of the current path; the last node frozen."""
-        node = -1
+    def freeze(depth: int) -> None:
+        """Keep the first `depth` nodes of the path open."""
         while len(path) > depth:
-            node = register.setdefault((final.pop(), tuple(path.pop())), len(register))
+            node = register.setdefault((ends.pop(), tuple(path.pop())), len(register))
             if path:
-                path[-1].append((column[previous[len(path) - 1]], node))
-        return node
+                path[-1].append((previous[len(path) - 1], node))
 
     for word in words:
         shared = next((i for i, (x, y) in enumerate(zip(previous, word, strict=False)) if x != y), len(previous))
         freeze(shared + 1)
         path.extend([] for _ in range(len(word) - shared))
-        final.extend([False] * (len(word) - shared))
-        final[-1] = True
+        ends.extend([False] * (len(word) - shared))
+        ends[-1] = True
         previous = word
-    start = freeze(0)
-    ends, rows = [], []
-    for accepts, edges in register:
-        ends.append(accepts)
-        row: list[int | None] = [None] * len(column)
-        for place, target in edges:
-            row[place] = target
-        rows.append(row)
-    byte_class = bytes([column[group] for group in groups])
-    if not words:
-        return byte_class, [], []
-    numbered, nodes = explore(start, rows.__getitem__)
-    return byte_class, numbered, [ends[node] for node in nodes]
+    freeze(0)
+    return list(register)
+
+
+def _columns(
+    targets_by_byte: dict[int, list[tuple[int, int]]],
+) -> tuple[npt.NDArray[np.uint8], list[tuple[tuple[int, int], ...]]]:
+    """The column of each byte, in the order of first bytes, and what (state, target) each column has."""
+    unused = next((byte for byte in range(256) if byte not in targets_by_byte), 0)
+    firsts = sorted({*targets_by_byte, unused})
+    columns: dict[tuple[tuple[int, int], ...], int] = {}
+    column = [columns.setdefault(tuple(targets_by_byte.get(byte, ())), len(columns)) for byte in firsts]
+    byte_class = np.full(256, column[firsts.index(unused)], dtype=np.uint8)
+    byte_class[firsts] = column
+    return byte_class, list(columns)

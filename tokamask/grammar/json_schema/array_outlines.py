@@ -102,6 +102,8 @@ def _plain(demand: ArrayDemand) -> ArrayForm:
 def _settled(demand: ArrayDemand) -> ArrayDemand | None:
     """The same demand without what it says twice; None where it contradicts itself."""
     prefix, rest, minimum, maximum = demand.prefix, demand.rest, demand.minimum, demand.maximum
+    if maximum is None and FALSE not in rest and not demand.counts:
+        return demand
     counts: list[ItemCount] = []
     for count in demand.counts:
         node, start, least, most = count

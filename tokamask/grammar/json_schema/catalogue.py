@@ -28,7 +28,8 @@ from tokamask.grammar.json_schema.demands import (
 from tokamask.grammar.json_schema.drafts import Draft
 from tokamask.grammar.json_schema.keywords import KIND_OF_TYPE, keywords_of
 from tokamask.grammar.json_schema.known import ValueObligation
-from tokamask.grammar.json_schema.obligations import NOTHING, Obligation, Place, pointer_at
+from tokamask.grammar.json_schema.obligations import NOTHING, Obligation
+from tokamask.grammar.json_schema.places import Place, pointer_at
 from tokamask.grammar.json_schema.references import Scope
 from tokamask.grammar.json_schema.values import Json, Kind, equality_key, exact, is_spellable, kind_of
 
@@ -39,7 +40,7 @@ _UNREAD: frozenset[Hashable] = frozenset((object(),))
 class SchemaObligation(Obligation):
     """A schema object in its scope."""
 
-    __slots__ = ("_aim", "_catalogue", "_is_aimed", "_listed", "_readings", "schema", "scope")
+    __slots__ = ("_aim", "_all", "_catalogue", "_is_aimed", "_listed", "_readings", "schema", "scope")
 
     def __init__(
         self,
@@ -56,6 +57,7 @@ class SchemaObligation(Obligation):
         # What was read already, by the name of the reading; None for what is being read.
         self._readings: dict[str, Alternatives | None] = {}
         self._listed: frozenset[Hashable] | None = _UNREAD
+        self._all: frozenset[Hashable] | None = _UNREAD
         self._is_aimed = False
         self._aim: Node | None = None
 
@@ -71,7 +73,7 @@ class SchemaObligation(Obligation):
         reference = self.schema["$ref"]
         if isinstance(reference, str) and self._is_mere_reference():
             with suppress(UnsupportedFeature):
-                target = self.scope.resolve(reference, f"{self.pointer}/$ref")
+                target = self.scope.resolve(reference, (self.place, ("$ref",)))
                 self._aim = self._catalogue.schema(target.schema, target.scope, target.place)
                 for obligation in self._aim:
                     further = obligation.aim()
@@ -112,12 +114,18 @@ class SchemaObligation(Obligation):
         if "$ref" in schema and self.scope.draft <= Draft.DRAFT_7:
             return None
         if "const" in schema and "const" in keywords:
-            return frozenset((equality_key(schema["const"], self.pointer),))
+            return frozenset((equality_key(schema["const"], self.place),))
         if isinstance(schema.get("enum"), list) and "enum" in keywords:
-            return frozenset(equality_key(value, self.pointer) for value in schema["enum"])
+            return frozenset([equality_key(value, self.place) for value in schema["enum"]])
         return None
 
     def all_values(self) -> frozenset[Hashable] | None:
+        if self._all is _UNREAD:
+            self._all = self._list_if_complete()
+        return self._all
+
+    def _list_if_complete(self) -> frozenset[Hashable] | None:
+        """The listed values, where nothing but their type is asserted besides."""
         keywords = keywords_of(self.scope.dialect)
         asserted = [keyword for keyword in self.schema if keyword in keywords]
         if asserted in (["enum"], ["const"]):
@@ -126,7 +134,7 @@ class SchemaObligation(Obligation):
             values = self.schema["enum"] if "enum" in self.schema else [self.schema["const"]]
             kind = KIND_OF_TYPE.get(str(self.schema["type"]))
             # An integer is a number, but not the other way round.
-            if self.schema["type"] != "integer" and all(kind_of(value, self.pointer) is kind for value in values):
+            if self.schema["type"] != "integer" and all(kind_of(value, self.place) is kind for value in values):
                 return self.listed_values()
         return None
 
@@ -226,37 +234,37 @@ class Catalogue:
         self._count += 1
         return (self._count,)
 
-    def value(self, value: Json, pointer: str) -> Node:
+    def value(self, value: Json, place: Place) -> Node:
         """The node of the values equal to this one."""
-        key = equality_key(value, pointer)
+        key = equality_key(value, place)
         node = self._by_value.get(key)
         if node is None:
-            alternatives = self.values([value], pointer)
-            node = self._by_value[key] = frozenset((ValueObligation(self.next_rank(), pointer, alternatives, key),))
+            alternatives = self.values([value], place)
+            node = self._by_value[key] = frozenset((ValueObligation(self.next_rank(), place, alternatives, key),))
         return node
 
-    def values(self, values: list[Json], pointer: str) -> Alternatives:
+    def values(self, values: list[Json], place: Place) -> Alternatives:
         """The alternatives of an enumeration; values that no UTF-8 text can spell are left out."""
         booleans: set[bool] = set()
         numbers: set[Fraction] = set()
         strings: set[str] = set()
         result: dict[Kind, tuple[Demand, ...]] = {}
         for value in values:
-            kind = kind_of(value, pointer)
+            kind = kind_of(value, place)
             if kind is Kind.NULL:
                 result[kind] = (NullDemand(),)
             elif kind is Kind.BOOLEAN:
                 booleans.add(value)
             elif kind is Kind.NUMBER:
-                numbers.add(exact(value, pointer))
+                numbers.add(exact(value, place))
             elif kind is Kind.STRING:
                 if is_spellable(value):
                     strings.add(value)
             elif kind is Kind.ARRAY:
-                items = tuple([self.value(item, pointer) for item in value])
+                items = tuple([self.value(item, place) for item in value])
                 result[kind] = (*result.get(kind, ()), ArrayDemand(items, NOTHING, len(items)))
             else:
-                properties = {name: self.value(item, pointer) for name, item in value.items()}
+                properties = {name: self.value(item, place) for name, item in value.items()}
                 result[kind] = (*result.get(kind, ()), ObjectDemand(properties, tuple(properties), NOTHING))
         if booleans:
             result[Kind.BOOLEAN] = (BooleanDemand(frozenset(booleans)),)

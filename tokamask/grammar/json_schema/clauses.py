@@ -32,7 +32,7 @@ from tokamask.grammar.json_schema.formulas import AnyOf, Conditional, Dependency
 from tokamask.grammar.json_schema.known import KnownObligation
 from tokamask.grammar.json_schema.merging import conjunction, crossed, disjunction, tighter_lower, tighter_upper
 from tokamask.grammar.json_schema.negation import negation
-from tokamask.grammar.json_schema.obligations import Place
+from tokamask.grammar.json_schema.places import Place, pointer_at
 from tokamask.grammar.json_schema.reports import Refusal
 from tokamask.grammar.json_schema.values import Json, Kind
 from tokamask.grammar.language import Language
@@ -46,77 +46,43 @@ ALL_KINDS = tuple(Kind)
 class Clauses:
     """The keywords of one schema object. The functions in `keywords` fill it; `alternatives` reads it."""
 
-    __slots__ = (
-        "_catalogue",
-        "_concerns",
-        "_formulas",
-        "_lower",
-        "_lower_open",
-        "_obligation",
-        "_place_of_own",
-        "_upper",
-        "_upper_open",
-        "additional",
-        "at_least",
-        "at_most",
-        "contained",
-        "counts",
-        "distinct",
-        "integral",
-        "kinds",
-        "languages",
-        "maximum_items",
-        "maximum_length",
-        "minimum_items",
-        "minimum_length",
-        "multiple_of",
-        "names",
-        "patterns",
-        "patterns_are_known",
-        "prefix",
-        "properties",
-        "required",
-        "rest",
-        "unevaluated_items",
-        "unevaluated_properties",
-    )
+    # What there is to say without the keywords in question; where None is one of the values, it means just that.
+    kinds: tuple[Kind, ...] = ALL_KINDS
+    integral = False
+    _lower: Fraction | None = None
+    _lower_open = False
+    _upper: Fraction | None = None
+    _upper_open = False
+    multiple_of: Fraction | None = None
+    minimum_length = 0
+    maximum_length: int | None = None
+    languages: tuple[Language, ...] = ()
+    prefix: tuple[Node, ...] = ()
+    rest: Node | None = None
+    minimum_items = 0
+    maximum_items: int | None = None
+    counts: tuple[ItemCount, ...] = ()
+    contained: tuple[Node, ...] = ()
+    distinct: str | None = None
+    unevaluated_items: Node | None = None
+    properties: Mapping[str, Node] = {}
+    patterns: tuple[NameRule, ...] = ()
+    patterns_are_known = True
+    required: tuple[str, ...] = ()
+    additional: Node | None = None
+    names = ANYTHING
+    at_least: tuple[PropertyCount, ...] = ()
+    at_most: tuple[PropertyCount, ...] = ()
+    unevaluated_properties: Node | None = None
+    # How many of the schemas that hold beside the own assertions come before `properties`; see `_in_order`.
+    _place_of_own: int | None = None
 
     def __init__(self, obligation: SchemaObligation, catalogue: Catalogue) -> None:
         self._obligation = obligation
         self._catalogue = catalogue
         self._concerns: dict[Kind, tuple[Concern, ...]] = {}
-        # What holds beside the schema's own assertions; those take their place in the sequence where `properties`
-        # stands, so that merged properties keep the order in which the schema mentions them.
+        # What holds beside the schema's own assertions.
         self._formulas: list[Formula] = []
-        self._place_of_own: int | None = None
-        self.kinds: tuple[Kind, ...] = ALL_KINDS
-        self.integral = False
-        self._lower: Fraction | None = None
-        self._lower_open = False
-        self._upper: Fraction | None = None
-        self._upper_open = False
-        self.multiple_of: Fraction | None = None
-        self.minimum_length = 0
-        self.maximum_length: int | None = None
-        self.languages: tuple[Language, ...] = ()
-        self.prefix: tuple[Node, ...] = ()
-        # None: there is no such keyword.
-        self.rest: Node | None = None
-        self.minimum_items = 0
-        self.maximum_items: int | None = None
-        self.counts: tuple[ItemCount, ...] = ()
-        self.contained: tuple[Node, ...] = ()
-        self.distinct: str | None = None
-        self.unevaluated_items: Node | None = None
-        self.properties: Mapping[str, Node] = {}
-        self.patterns: tuple[NameRule, ...] = ()
-        self.patterns_are_known = True
-        self.required: tuple[str, ...] = ()
-        self.additional: Node | None = None
-        self.names = ANYTHING
-        self.at_least: tuple[PropertyCount, ...] = ()
-        self.at_most: tuple[PropertyCount, ...] = ()
-        self.unevaluated_properties: Node | None = None
 
     @property
     def asserts_formats(self) -> bool:
@@ -127,23 +93,23 @@ class Clauses:
         return self._obligation.scope.draft
 
     def pointer(self, keyword: str) -> str:
-        return f"{self._obligation.pointer}/{keyword}"
+        return pointer_at(self.place(keyword))
 
-    def _place(self, keyword: str) -> Place:
-        return self._obligation, (keyword,)
+    def place(self, keyword: str) -> Place:
+        return self._obligation.place, (keyword,)
 
     def child(self, schema: Json, *path: str | int) -> Node:
         """The node of a subschema at `path` below this schema."""
-        return self._catalogue.schema(schema, self._obligation.scope, (self._obligation, path))
+        return self._catalogue.schema(schema, self._obligation.scope, (self._obligation.place, path))
 
     def referenced(self, reference: str, keyword: str) -> Node:
         """The node of the schema that a reference leads to; raises as `Scope.resolve` does."""
-        target = self._obligation.scope.resolve(reference, self.pointer(keyword))
+        target = self._obligation.scope.resolve(reference, self.place(keyword))
         return self._catalogue.schema(target.schema, target.scope, target.place)
 
     def dynamically_referenced(self, reference: str, name: str, keyword: str) -> Node:
         """The node of the schema that a reference to the anchor `name` leads to from here; raises likewise."""
-        target = self._obligation.scope.resolve_dynamically(reference, name, self.pointer(keyword))
+        target = self._obligation.scope.resolve_dynamically(reference, name, self.place(keyword))
         return self._catalogue.schema(target.schema, target.scope, target.place)
 
     def raise_lower(self, bound: Fraction, is_open: bool) -> None:
@@ -157,25 +123,25 @@ class Clauses:
         self._place_of_own = len(self._formulas)
 
     def require_any_of(self, branches: list[Node], keyword: str) -> None:
-        self._formulas.append(AnyOf(self._place(keyword), branches))
+        self._formulas.append(AnyOf(self.place(keyword), branches))
 
     def require_exactly_one_of(self, branches: list[Node], keyword: str) -> None:
         overlaps = self._catalogue.options.overlaps
-        self._formulas.append(ExactlyOne(self._place(keyword), branches, overlaps, self._context_of, self._limits))
+        self._formulas.append(ExactlyOne(self.place(keyword), branches, overlaps, self._context_of, self._limits))
 
     def require_not(self, node: Node, keyword: str) -> None:
-        self._formulas.append(Fails(self._place(keyword), node))
+        self._formulas.append(Fails(self.place(keyword), node))
 
     def require_case(self, condition: Node, then: Node, otherwise: Node, keyword: str) -> None:
-        self._formulas.append(Conditional(self._place(keyword), condition, then, otherwise))
+        self._formulas.append(Conditional(self.place(keyword), condition, then, otherwise))
 
     def require_value(self, values: list[Json], keyword: str) -> None:
-        pointer = self.pointer(keyword)
-        self._formulas.append(Stated(pointer, self._catalogue.values(values, pointer)))
+        place = self.place(keyword)
+        self._formulas.append(Stated(place, self._catalogue.values(values, place)))
 
     def require_if_present(self, name: str, names: list[str], node: Node, keyword: str) -> None:
         """Objects with the property `name` must also have `names` and meet `node`."""
-        self._formulas.append(Dependency(self._place(keyword), name, names, node))
+        self._formulas.append(Dependency(self.place(keyword), name, names, node))
 
     def refuse(self, keyword: str, reason: str, *kinds: Kind) -> None:
         """The keyword cannot be enforced on values of these kinds (none given: on any)."""
@@ -208,7 +174,10 @@ class Clauses:
         return self.unevaluated_items is not None or self.unevaluated_properties is not None
 
     def _in_order(self, own: Alternatives, parts: list[Alternatives]) -> list[Alternatives]:
-        """The schema's own assertions among the others, in the order of mention."""
+        """The schema's own assertions among the others, where `properties` stands.
+
+        So merged properties keep the order in which the schema mentions them.
+        """
         parts.insert(len(parts) if self._place_of_own is None else self._place_of_own, own)
         return parts
 
@@ -230,17 +199,14 @@ class Clauses:
 
     def _own(self) -> Alternatives:
         """The schema's own assertions, without the schemas it applies beside them."""
-        if self.kinds is ALL_KINDS:
-            touched = {kind: self._demand(kind) for kind in ALL_KINDS}
-            if all(demand is ANY_DEMAND[kind] for kind, demand in touched.items()):
-                return ANY_VALUE
-            return {kind: (demand,) for kind, demand in touched.items()}
-        return {kind: (self._demand(kind),) for kind in self.kinds}
+        own = {kind: (self._demand(kind),) for kind in self.kinds}
+        if self.kinds is ALL_KINDS and all(demands[0] is ANY_DEMAND[kind] for kind, demands in own.items()):
+            return ANY_VALUE
+        return own
 
     def _demand(self, kind: Kind) -> Demand:
         demand = self._bare_demand(kind)
-        concerns = self._concerns.get(kind)
-        return demand._replace(concerns=concerns) if concerns else demand
+        return demand._replace(concerns=self._concerns[kind]) if kind in self._concerns else demand
 
     def _bare_demand(self, kind: Kind) -> Demand:
         if kind is Kind.STRING:

@@ -38,12 +38,13 @@ def either(nodes: tuple[Node, ...]) -> Node:
 class Complement(Obligation):
     """A value must fail at least one of the obligations of a node. Equal where the nodes are."""
 
-    __slots__ = ("node",)
+    __slots__ = ("_unlisted", "node")
 
     def __init__(self, node: Node) -> None:
         parts = sorted(node, key=rank_of)
         super().__init__((parts[0].rank[0], -1, *(number for part in parts for number in part.rank)), parts[0].place)
         self.node = node
+        self._unlisted: frozenset[Hashable] | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Complement) and other.node == self.node
@@ -65,10 +66,10 @@ class Complement(Obligation):
         return self.node <= node
 
     def unlisted_values(self) -> frozenset[Hashable]:
-        if len(self.node) == 1:
-            for obligation in self.node:
-                return obligation.all_values() or frozenset()
-        return frozenset()
+        if self._unlisted is None:
+            values = [obligation.all_values() for obligation in self.node] if len(self.node) == 1 else [None]
+            self._unlisted = values[0] or frozenset()
+        return self._unlisted
 
 
 class Choice(Obligation):
@@ -102,9 +103,15 @@ def followed(node: Node) -> Node:
 
     Mere references are followed; `false` is alone; values that listed ones leave out are not forbidden as well.
     """
-    aims = {obligation: aim for obligation in node if (aim := obligation.aim()) is not None}
-    if aims:
-        node = node.difference(aims).union(*aims.values())
+    if len(node) == 1:
+        (obligation,) = node
+        aim = obligation.aim()
+        node = node if aim is None else aim
+    else:
+        # By rank: a schema that is reached here for the first time gets its own rank now.
+        aims = {obligation: aim for obligation in sorted(node, key=rank_of) if (aim := obligation.aim()) is not None}
+        if aims:
+            node = node.difference(aims).union(*aims.values())
     if FALSE in node:
         return NOTHING
     if len(node) > 1 and any(isinstance(obligation, Complement) for obligation in node):

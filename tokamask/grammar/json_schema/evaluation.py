@@ -23,7 +23,7 @@ from tokamask.grammar.json_schema.demands import (
     SeenNames,
 )
 from tokamask.grammar.json_schema.merging import merged
-from tokamask.grammar.json_schema.obligations import Place, pointer_at
+from tokamask.grammar.json_schema.places import Place, pointer_at
 from tokamask.grammar.json_schema.values import Kind
 from tokamask.grammar.language import union
 

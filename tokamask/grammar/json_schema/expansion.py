@@ -6,7 +6,7 @@ nodes again. There are finitely many sets, so a recursive schema ends here as a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tokamask.errors import CompileBudgetExceeded, UnsupportedFeature
@@ -14,13 +14,13 @@ from tokamask.grammar.budget import check_time, present_budget
 from tokamask.grammar.json_schema.array_outlines import ItemsForm, array_form
 from tokamask.grammar.json_schema.complement import followed
 from tokamask.grammar.json_schema.demands import (
+    ANY_DEMAND,
     ArrayDemand,
     BooleanDemand,
     Concern,
     Demand,
     Exclusivity,
     Node,
-    NullDemand,
     NumberDemand,
     ObjectDemand,
     StringDemand,
@@ -37,8 +37,8 @@ from tokamask.grammar.json_schema.outlines import (
     WitnessOutline,
 )
 from tokamask.grammar.json_schema.reports import Refusal
-from tokamask.grammar.json_schema.shapes import ItemState, ScalarShape
-from tokamask.grammar.json_schema.shaping import NULL, boolean_shape, gathered, string_shape, unconfined
+from tokamask.grammar.json_schema.shapes import ItemState, ScalarShape, StringShape
+from tokamask.grammar.json_schema.shaping import BOOLEAN, NULL, boolean_shape, gathered, string_shape, unconfined
 from tokamask.grammar.json_schema.values import Kind
 
 MAXIMUM_OUTLINES = 200_000
@@ -60,6 +60,14 @@ NumberShaping = Callable[[NumberDemand], ScalarShape | None]
 class Alternative(NamedTuple):
     outline: Outline
     concerns: tuple[Concern, ...] = ()
+
+
+# What the scalars that are spelled the same way under all options mostly are, by the identity of the demand.
+_ORDINARY: Mapping[int, Alternative] = {
+    id(ANY_DEMAND[Kind.NULL]): Alternative(NULL),
+    id(ANY_DEMAND[Kind.BOOLEAN]): Alternative(BOOLEAN),
+    id(ANY_DEMAND[Kind.STRING]): Alternative(StringShape()),
+}
 
 
 def pairs_of(concern: Concern) -> Sequence[Node]:
@@ -132,38 +140,46 @@ class Expansion:
                     self.number(pair)
         return result
 
-    def _outlined(self, node: Node, foresight: int) -> Iterator[Alternative]:
+    def _outlined(self, node: Node, foresight: int) -> list[Alternative]:
         """The alternatives of a node that do not contradict themselves."""
+        result: list[Alternative] = []
         for kind, demands in joint_alternatives(node).items():
-            if kind is Kind.OBJECT:
-                yield from self._objects(demands, node, foresight)
-                continue
-            for demand in gathered(demands):
-                match demand:
-                    case NumberDemand() | StringDemand():
-                        yield from _scalar(demand, node, self._number_shape)
-                    case ArrayDemand():
-                        yield from self._arrays(demand, foresight)
-                    case BooleanDemand():
-                        shape = boolean_shape(demand)
-                        if shape is not None:
-                            yield Alternative(shape, demand.concerns)
-                    case NullDemand():
-                        yield Alternative(NULL, demand.concerns)
+            if len(demands) == 1 and id(demands[0]) in _ORDINARY:
+                result.append(_ORDINARY[id(demands[0])])
+            elif kind is Kind.OBJECT:
+                result += self._objects(demands, node, foresight)
+            else:
+                for demand in gathered(demands):
+                    result += self._of_kind(demand, node, foresight)
+        return result
 
-    def _arrays(self, demand: ArrayDemand, foresight: int) -> Iterator[Alternative]:
+    def _of_kind(self, demand: Demand, node: Node, foresight: int) -> Iterable[Alternative]:
+        """The alternatives of a demand of a node, not on objects."""
+        match demand:
+            case StringDemand() | NumberDemand():
+                return _scalar(demand, node, self._number_shape)
+            case ArrayDemand():
+                return self._arrays(demand, foresight)
+            case BooleanDemand():
+                shape = boolean_shape(demand)
+                return () if shape is None else (Alternative(shape, demand.concerns),)
+            case _:
+                return (Alternative(NULL, demand.concerns),)
+
+    def _arrays(self, demand: ArrayDemand, foresight: int) -> tuple[Alternative, ...]:
         form = array_form(demand)
         if isinstance(form, ItemsForm):
             states = [
                 ItemState(state.may_end, tuple([(self.number(item), target) for item, target in state.items]))
                 for state in form.states
             ]
-            yield Alternative(ItemsOutline(tuple(states), form.distinct), form.concerns)
-        elif form is not None and not self._foresees_nothing(form.prefix[: form.minimum], foresight):
-            prefix = tuple([self.number(item) for item in form.prefix])
-            rest = None if form.rest is None else self.number(form.rest)
-            outline = ArrayOutline(prefix, rest, form.minimum, form.maximum, form.distinct)
-            yield Alternative(outline, form.concerns)
+            return (Alternative(ItemsOutline(tuple(states), form.distinct), form.concerns),)
+        if form is None or self._foresees_nothing(form.prefix[: form.minimum], foresight):
+            return ()
+        prefix = tuple([self.number(item) for item in form.prefix])
+        rest = None if form.rest is None else self.number(form.rest)
+        outline = ArrayOutline(prefix, rest, form.minimum, form.maximum, form.distinct)
+        return (Alternative(outline, form.concerns),)
 
     def _objects(self, demands: Sequence[Demand], node: Node, foresight: int) -> Iterator[Alternative]:
         try:
@@ -173,21 +189,21 @@ class Expansion:
         if self._is_thorough and 1 < len(forms) < MANY_FORMS:
             forms = without_stricter(forms)
         for form in forms:
-            needed = [form.properties[name] for name in form.properties if name in form.required]
-            if not self._foresees_nothing(needed, foresight):
-                outline = ObjectOutline(
-                    {name: self.number(value) for name, value in form.properties.items()},
-                    form.required,
-                    self._number_if_possible(form.additional),
-                    tuple(
-                        [NameClassOutline(rule.language, self._number_if_possible(rule.node)) for rule in form.rules]
-                    ),
-                    form.minimum,
-                    form.maximum,
-                    tuple([WitnessOutline(place, self.number(value)) for place, value in form.witnesses]),
-                    form.remembers,
-                )
-                yield Alternative(outline, form.concerns)
+            properties, required = form.properties, form.required
+            needed = [properties[name] for name in properties if name in required] if required else []
+            if self._foresees_nothing(needed, foresight):
+                continue
+            outline = ObjectOutline(
+                {name: self.number(value) for name, value in properties.items()},
+                required,
+                self._number_if_possible(form.additional),
+                tuple([NameClassOutline(rule.language, self._number_if_possible(rule.node)) for rule in form.rules]),
+                form.minimum,
+                form.maximum,
+                tuple([WitnessOutline(place, self.number(value)) for place, value in form.witnesses]),
+                form.remembers,
+            )
+            yield Alternative(outline, form.concerns)
 
     def _number_if_possible(self, node: Node) -> int | None:
         return None if FALSE in node else self.number(node)
@@ -206,7 +222,7 @@ class Expansion:
         return False
 
 
-def _scalar(demand: NumberDemand | StringDemand, node: Node, number_shape: NumberShaping) -> Iterator[Alternative]:
+def _scalar(demand: NumberDemand | StringDemand, node: Node, number_shape: NumberShaping) -> tuple[Alternative, ...]:
     """The shape of numbers or strings; what cannot be told exactly is a concern, not an error, as it may not matter."""
     try:
         shape = number_shape(demand) if isinstance(demand, NumberDemand) else string_shape(demand)
@@ -222,7 +238,5 @@ def _scalar(demand: NumberDemand | StringDemand, node: Node, number_shape: Numbe
             (pointer_of(node), keywords[0]),
         )
         refusal = Refusal(pointer, keyword, error.message)
-        yield Alternative(unconfined(demand), (*demand.concerns, refusal))
-    else:
-        if shape is not None:
-            yield Alternative(shape, demand.concerns)
+        return (Alternative(unconfined(demand), (*demand.concerns, refusal)),)
+    return () if shape is None else (Alternative(shape, demand.concerns),)

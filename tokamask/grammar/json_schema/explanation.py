@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from tokamask.errors import CompileBudgetExceeded
 from tokamask.grammar.formats import format_limitation
@@ -10,7 +11,7 @@ from tokamask.grammar.json_schema.catalogue import Catalogue
 from tokamask.grammar.json_schema.dialects import Dialect
 from tokamask.grammar.json_schema.drafts import NAME_BY_DRAFT, Draft, formats_of, subschemas
 from tokamask.grammar.json_schema.keywords import keywords_of
-from tokamask.grammar.json_schema.obligations import escaped
+from tokamask.grammar.json_schema.places import escaped
 from tokamask.grammar.json_schema.references import Scope
 from tokamask.grammar.json_schema.reports import KeywordReport, KeywordStatus, Refusal
 from tokamask.grammar.json_schema.values import Json
@@ -52,50 +53,56 @@ _MODIFIERS = {
 }
 
 
-def keyword_reports(
-    schema: Json, scope: Scope, catalogue: Catalogue, refusals: tuple[Refusal, ...]
-) -> Iterator[KeywordReport]:
-    """Reports in the order of the document; refusals elsewhere (of another document, or of keywords together) last.
+class Explanation(NamedTuple):
+    """What the reports are made of: the document in its scope, what was read of it, what could not be enforced."""
 
-    Raises CompileBudgetExceeded when the places are too much text: of very deep schemas, and of those that contain or
-    share parts in so many ways that they are no tree.
-    """
-    written = 0
-    known = {refusal.pointer: refusal for refusal in refusals}
-    left = dict(known)
-    waiting: list[tuple[Json, Scope, str]] = [(schema, scope, "#")]
-    while waiting:
-        place, scope, pointer = waiting.pop()
-        if not isinstance(place, dict):
-            continue
-        obligation = catalogue.used(place)
-        inner = scope if obligation is None else obligation.scope
-        below: list[tuple[Json, Scope, str]] = []
-        # Copies of one schema may be one obligation. Its pointer takes time to spell out.
-        used_at = obligation.pointer if known and obligation is not None else None
-        for keyword, value in place.items():
-            here = f"{pointer}/{escaped(keyword)}"
-            written += len(here)
-            if written > MAXIMUM_TEXT:
-                raise CompileBudgetExceeded("the schema is nested too deeply to list its keywords", pointer="#")
-            refusal = None if used_at is None else known.get(used_at + here[len(pointer) :])
-            if refusal is not None:
-                left.pop(refusal.pointer, None)
-                yield KeywordReport(here, keyword, KeywordStatus.REFUSED, refusal.reason)
-            else:
-                annotation = _why_annotation(keyword, place, inner.dialect, obligation is not None, catalogue)
-                if annotation is not None:
-                    yield KeywordReport(here, keyword, KeywordStatus.ANNOTATION, annotation)
+    schema: Json
+    scope: Scope
+    catalogue: Catalogue
+    refusals: tuple[Refusal, ...]
+
+    def reports(self) -> Iterator[KeywordReport]:
+        """In the order of the document; refusals elsewhere (of another document, or of keywords together) last.
+
+        Raises CompileBudgetExceeded when the places are too much text: of very deep schemas, and of those that contain
+        or share parts in so many ways that they are no tree.
+        """
+        written = 0
+        known = {refusal.pointer: refusal for refusal in self.refusals}
+        left = dict(known)
+        waiting: list[tuple[Json, Scope, str]] = [(self.schema, self.scope, "#")]
+        while waiting:
+            place, scope, pointer = waiting.pop()
+            if not isinstance(place, dict):
+                continue
+            obligation = self.catalogue.used(place)
+            inner = scope if obligation is None else obligation.scope
+            below: list[tuple[Json, Scope, str]] = []
+            # Copies of one schema may be one obligation. Its pointer takes time to spell out.
+            used_at = obligation.pointer if known and obligation is not None else None
+            for keyword, value in place.items():
+                here = f"{pointer}/{escaped(keyword)}"
+                written += len(here)
+                if written > MAXIMUM_TEXT:
+                    raise CompileBudgetExceeded("the schema is nested too deeply to list its keywords", pointer="#")
+                refusal = None if used_at is None else known.get(used_at + here[len(pointer) :])
+                if refusal is not None:
+                    left.pop(refusal.pointer, None)
+                    yield KeywordReport(here, keyword, KeywordStatus.REFUSED, refusal.reason)
                 else:
-                    # Before draft 7 a hostname was one of RFC 1034, which decodes nothing.
-                    may_lack = keyword == "format" and inner.draft >= Draft.DRAFT_7
-                    limitation = format_limitation(value) if may_lack else None
-                    yield KeywordReport(here, keyword, KeywordStatus.ENFORCED, limitation or "")
-            for path, subschema in subschemas(keyword, value):
-                below.append((subschema, inner, "/".join([here, *map(escaped, path)])))
-        waiting.extend(reversed(below))
-    for refusal in left.values():
-        yield KeywordReport(refusal.pointer, refusal.keyword, KeywordStatus.REFUSED, refusal.reason)
+                    annotation = _why_annotation(keyword, place, inner.dialect, obligation is not None, self.catalogue)
+                    if annotation is not None:
+                        yield KeywordReport(here, keyword, KeywordStatus.ANNOTATION, annotation)
+                    else:
+                        # Before draft 7 a hostname was one of RFC 1034, which decodes nothing.
+                        may_lack = keyword == "format" and inner.draft >= Draft.DRAFT_7
+                        limitation = format_limitation(value) if may_lack else None
+                        yield KeywordReport(here, keyword, KeywordStatus.ENFORCED, limitation or "")
+                for path, subschema in subschemas(keyword, value):
+                    below.append((subschema, inner, "/".join([here, *map(escaped, path)])))
+            waiting.extend(reversed(below))
+        for refusal in left.values():
+            yield KeywordReport(refusal.pointer, refusal.keyword, KeywordStatus.REFUSED, refusal.reason)
 
 
 def _why_annotation(

@@ -30,7 +30,8 @@ from tokamask.grammar.json_schema.merging import (
     joint_evaluations,
 )
 from tokamask.grammar.json_schema.negation import negation
-from tokamask.grammar.json_schema.obligations import NOTHING, Place, pointer_at
+from tokamask.grammar.json_schema.obligations import NOTHING
+from tokamask.grammar.json_schema.places import Place, pointer_at
 from tokamask.grammar.json_schema.reports import Refusal
 from tokamask.grammar.json_schema.values import Kind
 

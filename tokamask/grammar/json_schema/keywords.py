@@ -45,7 +45,7 @@ def _count(clauses: Clauses, keyword: str, value: Json) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     if is_number(value):
-        number = exact(value, clauses.pointer(keyword))
+        number = exact(value, clauses.place(keyword))
         if number.denominator == 1 and number >= 0:
             return int(number)
     _malformed(clauses, keyword, "an integer of at least 0", value)
@@ -54,7 +54,7 @@ def _count(clauses: Clauses, keyword: str, value: Json) -> int:
 def _number(clauses: Clauses, keyword: str, value: Json) -> Fraction:
     if not is_number(value):
         _malformed(clauses, keyword, "a number", value)
-    return exact(value, clauses.pointer(keyword))
+    return exact(value, clauses.place(keyword))
 
 
 def _names(clauses: Clauses, keyword: str, value: Json) -> list[str]:
@@ -79,6 +79,10 @@ def _object(clauses: Clauses, keyword: str, value: Json) -> Mapping[str, Json]:
 
 
 def type_(clauses: Clauses, value: Json, schema: Schema) -> None:
+    if isinstance(value, str) and value in KIND_OF_TYPE:
+        clauses.kinds = (KIND_OF_TYPE[value],)
+        clauses.integral = value == "integer"
+        return
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) and name in KIND_OF_TYPE for name in names):
         _malformed(clauses, "type", f"one or several of {', '.join(KIND_OF_TYPE)}", value)

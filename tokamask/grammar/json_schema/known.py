@@ -15,7 +15,8 @@ from tokamask.grammar.json_schema.demands import (
     StringDemand,
 )
 from tokamask.grammar.json_schema.negation import negation
-from tokamask.grammar.json_schema.obligations import Obligation, Place
+from tokamask.grammar.json_schema.obligations import Obligation
+from tokamask.grammar.json_schema.places import Place
 from tokamask.grammar.json_schema.values import Kind
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
+from functools import cache, reduce
 from typing import Any, TypeVar
 
 from tokamask.errors import CompileBudgetExceeded
@@ -29,7 +30,8 @@ from tokamask.grammar.json_schema.demands import (
     SeenNames,
     StringDemand,
 )
-from tokamask.grammar.json_schema.obligations import Place, is_plainly_empty, pointer_at, rank_of
+from tokamask.grammar.json_schema.obligations import is_plainly_empty, rank_of
+from tokamask.grammar.json_schema.places import Place, pointer_at
 from tokamask.grammar.json_schema.values import Kind
 from tokamask.grammar.language import Language, difference, intersection, union
 
@@ -83,6 +85,11 @@ def all_of(first: tuple[T, ...], second: tuple[T, ...]) -> tuple[T, ...]:
     if not first or not second:
         return first or second
     return first + tuple([member for member in second if member not in first])
+
+
+def joint(first: Node, second: Node) -> Node:
+    """What both nodes ask for; one of them itself where the other asks for nothing, as most names do."""
+    return first | second if first and second else first or second
 
 
 def _merge_nulls(first: NullDemand, second: NullDemand) -> NullDemand:
@@ -143,10 +150,10 @@ def _seen_items(first: SeenItems | None, second: SeenItems | None) -> SeenItems 
 
 
 def _merge_objects(first: ObjectDemand, second: ObjectDemand) -> ObjectDemand:
-    properties = {name: node | second.value(name) for name, node in first.properties.items()}
+    properties = {name: joint(node, second.value(name)) for name, node in first.properties.items()}
     for name, node in second.properties.items():
         if name not in properties:
-            properties[name] = first.value(name) | node
+            properties[name] = joint(first.value(name), node)
     additional = first.additional | second.additional
     return ObjectDemand(
         properties,
@@ -220,8 +227,8 @@ def merged(kind: Kind, first: Demand, second: Demand) -> Demand:
     return _MERGE[kind](first, second)
 
 
-def is_contradictory(demand: Demand) -> bool:
-    """Whether a demand plainly has no value; False when that is not plain to see."""
+def is_contradictory(demand: Demand, is_empty: Callable[[Node], bool] = is_plainly_empty) -> bool:
+    """Whether a demand plainly has no value, as `is_empty` tells of its children; False when that is not plain."""
     match demand:
         case BooleanDemand():
             return not demand.values
@@ -240,11 +247,11 @@ def is_contradictory(demand: Demand) -> bool:
         case ArrayDemand():
             if demand.maximum is not None and demand.minimum > demand.maximum:
                 return True
-            return any(is_plainly_empty(demand.item(position)) for position in range(_positions(demand)))
+            return any(is_empty(demand.item(position)) for position in range(_positions(demand)))
         case ObjectDemand():
             if demand.at_most and _is_overfull(demand):
                 return True
-            return any(is_plainly_empty(demand.value(name)) for name in demand.required)
+            return any(is_empty(demand.value(name)) for name in demand.required)
         case _:
             return False
 
@@ -265,15 +272,15 @@ def conjunction(parts: Sequence[Alternatives], place: Place) -> Alternatives:
 
     Raises CompileBudgetExceeded, at `place`, when the product is out of all proportion.
     """
-    result: Alternatives = ANY_VALUE
-    for part in parts:
-        result = _both(result, part, place)
-    return result
+    telling = [part for part in parts if part is not ANY_VALUE]
+    if len(telling) < 2:
+        return telling[0] if telling else ANY_VALUE
+    # The same few children come again in nearly all that is merged.
+    is_empty = cache(is_plainly_empty)
+    return reduce(lambda first, second: _both(first, second, place, is_empty), telling)
 
 
-def _both(first: Alternatives, second: Alternatives, place: Place) -> Alternatives:
-    if first is ANY_VALUE or second is ANY_VALUE:
-        return second if first is ANY_VALUE else first
+def _both(first: Alternatives, second: Alternatives, place: Place, is_empty: Callable[[Node], bool]) -> Alternatives:
     result: dict[Kind, tuple[Demand, ...]] = {}
     for kind, demands in first.items():
         others = second.get(kind)
@@ -293,7 +300,7 @@ def _both(first: Alternatives, second: Alternatives, place: Place) -> Alternativ
         else:
             product = _product(_MERGE[kind], demands, others, place)
             if len(product) > 1:
-                product = [demand for demand in product if not is_contradictory(demand)]
+                product = [demand for demand in product if not is_contradictory(demand, is_empty)]
             if product:
                 result[kind] = tuple(product)
     return result

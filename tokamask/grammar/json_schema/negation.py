@@ -28,7 +28,8 @@ from tokamask.grammar.json_schema.demands import (
     StringDemand,
 )
 from tokamask.grammar.json_schema.merging import conjunction, is_contradictory, merged, without
-from tokamask.grammar.json_schema.obligations import FALSE, NOTHING, Place, is_listed, pointer_at
+from tokamask.grammar.json_schema.obligations import FALSE, NOTHING, is_listed
+from tokamask.grammar.json_schema.places import Place, pointer_at
 from tokamask.grammar.json_schema.texts import text_language
 from tokamask.grammar.json_schema.values import Kind
 from tokamask.grammar.language import Language, complement_in_text, difference, intersection

@@ -21,7 +21,7 @@ from tokamask.grammar.json_schema.demands import (
 from tokamask.grammar.json_schema.merging import crossed, without
 from tokamask.grammar.json_schema.obligations import FALSE, NOTHING, is_plainly_empty, pointer_of
 from tokamask.grammar.json_schema.texts import text_language
-from tokamask.grammar.json_schema.values import is_spellable
+from tokamask.grammar.json_schema.values import are_spellable, is_spellable
 from tokamask.grammar.language import (
     Language,
     any_text,
@@ -172,8 +172,8 @@ def object_forms(demand: ObjectDemand) -> Iterator[ObjectForm]:
     if names.rules:
         names.declare_few()
     required = frozenset(demand.required)
-    if not all(map(is_spellable, names.properties)):
-        if not all(map(is_spellable, required)):
+    if not are_spellable(names.properties):
+        if not are_spellable(required):
             return
         names.properties = {name: node for name, node in names.properties.items() if is_spellable(name)}
     for placement in _placements(names, required, witnesses):
@@ -189,8 +189,8 @@ def _plain(demand: ObjectDemand) -> ObjectForm | None:
     if not required.issubset(properties):
         missing = {name: demand.additional for name in demand.required if name not in properties}
         properties = {**properties, **missing}
-    if not all(map(is_spellable, properties)):
-        if not all(map(is_spellable, required)):
+    if not are_spellable(properties):
+        if not are_spellable(required):
             return None
         properties = {name: node for name, node in properties.items() if is_spellable(name)}
     return ObjectForm(properties, required, demand.additional, (), 0, None, (), demand.concerns)

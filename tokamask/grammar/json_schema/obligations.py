@@ -4,26 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
-from typing import TypeAlias
 
 from tokamask.grammar.json_schema.demands import ANY_VALUE, NO_VALUE, Alternatives, Node
-
-# A place is a pointer, or the parent obligation with the path from there (most pointers are never spelled out).
-Place: TypeAlias = "str | tuple[Obligation, tuple[str | int, ...]]"
-
-
-def escaped(segment: str | int) -> str:
-    """A segment of a JSON pointer (RFC 6901)."""
-    return str(segment).replace("~", "~0").replace("/", "~1")
-
-
-def pointer_at(place: Place) -> str:
-    segments: list[str] = []
-    while not isinstance(place, str):
-        parent, path = place
-        segments.extend(escaped(segment) for segment in reversed(path))
-        place = parent.place
-    return "/".join([place, *reversed(segments)])
+from tokamask.grammar.json_schema.places import Place, pointer_at
 
 
 class Obligation(ABC):
@@ -122,4 +105,8 @@ def is_plainly_empty(node: Node) -> bool:
         values = obligation.listed_values()
         if values is not None:
             listed = values if listed is None else listed & values
-    return listed is not None and not listed.difference(*[obligation.unlisted_values() for obligation in node])
+    if listed is None:
+        return False
+    for obligation in node:
+        listed = listed - obligation.unlisted_values()
+    return not listed

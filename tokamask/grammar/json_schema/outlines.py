@@ -134,3 +134,5 @@ class ObjectOutline(NamedTuple):
 
 
 Outline = ScalarShape | StringShape | ArrayOutline | ItemsOutline | ObjectOutline
+# The outlines without children.
+LEAVES = (ScalarShape, StringShape)

@@ -14,7 +14,7 @@ from tokamask.grammar.json_schema.demands import Exclusivity, Node, Overlap
 from tokamask.grammar.json_schema.dialects import Dialect
 from tokamask.grammar.json_schema.drafts import Draft, draft_named
 from tokamask.grammar.json_schema.expansion import Expansion
-from tokamask.grammar.json_schema.explanation import keyword_reports
+from tokamask.grammar.json_schema.explanation import Explanation
 from tokamask.grammar.json_schema.full_numbers import full_number_shape
 from tokamask.grammar.json_schema.references import Library
 from tokamask.grammar.json_schema.reports import KeywordReport, Refusal
@@ -32,6 +32,9 @@ T = TypeVar("T")
 # Each reading excludes the pairs of `oneOf` branches that the one before has found to overlap.
 MOST_READINGS = 12
 
+_ORDERS: Mapping[str, PropertyOrder] = {order.value: order for order in PropertyOrder}
+_ESCAPES: Mapping[str, Escapes] = {policy.value: policy for policy in Escapes}
+
 PropertyOrderName = Literal["schema", "any"]
 Formats = Literal["assert", "annotate"]
 
@@ -47,12 +50,12 @@ class JsonSchemaReading:
 
     shapes: JsonShapes
     is_exact: bool
-    _examination: _Examination = field(repr=False, compare=False)
+    _explanation: Explanation = field(repr=False, compare=False)
 
     @cached_property
     def reports(self) -> tuple[KeywordReport, ...]:
-        """What became of each keyword, in the order of the document."""
-        return self._examination.reports()
+        """What became of each keyword, in the order of the document; found out when it is asked for."""
+        return tuple(self._explanation.reports())
 
 
 def read_json_schema(
@@ -89,9 +92,9 @@ def read_json_schema(
         UnsatisfiableSchema: no value satisfies the schema.
         CompileBudgetExceeded: the schema is too large or nested too deeply.
     """
-    order = _chosen("property_order", property_order, {"schema": PropertyOrder.SCHEMA, "any": PropertyOrder.ANY})
+    order = _chosen("property_order", property_order, _ORDERS)
     warns = _chosen("on_unsupported", on_unsupported, {"refuse": False, "warn": True})
-    policy = _chosen("escapes", escapes, {policy.value: policy for policy in Escapes})
+    policy = _chosen("escapes", escapes, _ESCAPES)
     language = whitespace_language(whitespace)
     examination = _Examination(schema, draft, numbers, formats, registry)
     if examination.remains is None:
@@ -102,7 +105,7 @@ def read_json_schema(
         more = f" (and {len(refusals) - 1} more, which explain lists)" if len(refusals) > 1 else ""
         raise UnsupportedFeature(refusals[0].message + more, pointer=refusals[0].pointer)
     shapes = JsonShapes(examination.remains.nodes, 0, language, order, policy)
-    return JsonSchemaReading(shapes, not refusals, examination)
+    return JsonSchemaReading(shapes, not refusals, examination.explanation())
 
 
 def explain_json_schema(
@@ -117,7 +120,7 @@ def explain_json_schema(
 
     Raises as `read_json_schema` does, but for UnsupportedFeature about keywords and UnsatisfiableSchema.
     """
-    return _Examination(schema, draft, numbers, formats, registry).reports()
+    return tuple(_Examination(schema, draft, numbers, formats, registry).explanation().reports())
 
 
 def _chosen(option: str, choice: str, meanings: Mapping[str, T]) -> T:
@@ -199,5 +202,5 @@ class _Examination:
     def contradiction(self) -> tuple[str, str]:
         return contradiction(self._expansion, self._productive, self._root)
 
-    def reports(self) -> tuple[KeywordReport, ...]:
-        return tuple(keyword_reports(self._schema, self._scope, self._catalogue, self.refusals))
+    def explanation(self) -> Explanation:
+        return Explanation(self._schema, self._scope, self._catalogue, self.refusals)

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from tokamask.errors import GrammarError, UnsupportedFeature
 from tokamask.grammar.json_schema.dialects import Dialect, dialect_of
 from tokamask.grammar.json_schema.drafts import Draft, subschemas
-from tokamask.grammar.json_schema.obligations import escaped
+from tokamask.grammar.json_schema.places import Place, escaped, pointer_at
 from tokamask.grammar.json_schema.values import Json
 
 if TYPE_CHECKING:
@@ -89,12 +89,12 @@ class Scope:
         """The anchors as a key, by the identity of their schemas."""
         return frozenset((name, id(anchor.schema)) for name, anchor in self.anchors.items())
 
-    def resolve_dynamically(self, reference: str, name: str, pointer: str) -> Target:
+    def resolve_dynamically(self, reference: str, name: str, place: Place) -> Target:
         """The schema a dynamic reference leads to, which is the first anchor called `name` if it leads to such a one.
 
         Raises as `resolve` does.
         """
-        target = self.resolve(reference, pointer)
+        target = self.resolve(reference, place)
         if not any(schema is target.schema for schema in target.scope.own_anchors(name)):
             return target
         anchor = self.anchors.get(name)
@@ -108,8 +108,8 @@ class Scope:
         anchors = self._library.dynamic_anchors(self.document, self.draft)
         return [schema for own, schema, _ in anchors if own == name]
 
-    def resolve(self, reference: str, pointer: str) -> Target:
-        """The schema a reference leads to.
+    def resolve(self, reference: str, place: Place) -> Target:
+        """The schema that a reference leads to; `place` is where it stands, for errors.
 
         Raises:
             UnsupportedFeature: it leads to a document that is not at hand.
@@ -121,7 +121,7 @@ class Scope:
             schema = self._followed(reference)
             if schema is not None:
                 return Target(schema, self, self.place + reference[1:])
-        return self._looked_up(reference, pointer)
+        return self._looked_up(reference, pointer_at(place))
 
     def _followed(self, reference: str) -> Json | None:
         """The end of a local pointer; None when it cannot be followed without asking for identifiers."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from tokamask.grammar.json_schema.cardinality import can_differ
 from tokamask.grammar.json_schema.demands import Concern
 from tokamask.grammar.json_schema.expansion import Alternative, Expansion
-from tokamask.grammar.json_schema.outlines import ArrayOutline, ItemsOutline, ObjectOutline, Outline
+from tokamask.grammar.json_schema.outlines import LEAVES, ArrayOutline, ItemsOutline, ObjectOutline, Outline
 from tokamask.grammar.json_schema.reports import Refusal
 from tokamask.grammar.json_schema.shapes import (
     ArrayShape,
@@ -17,9 +17,7 @@ from tokamask.grammar.json_schema.shapes import (
     NameClass,
     ObjectShape,
     Property,
-    ScalarShape,
     Shape,
-    StringShape,
     Witness,
 )
 
@@ -35,9 +33,10 @@ def productive_nodes(expansion: Expansion) -> bytearray:
     waiting: dict[int, list[tuple[int, list[int], Outline]]] = defaultdict(list)
     offered: dict[int, list[tuple[int, list[int], Outline]]] = defaultdict(list)
     settled: deque[int] = deque()
-    for number in range(len(expansion.nodes)):
+    # Children have greater numbers than their parents, but for those that were there before: few have to wait.
+    for number in range(len(expansion.nodes) - 1, -1, -1):
         for outline, _ in expansion.expanded(number):
-            needs = () if isinstance(outline, ScalarShape | StringShape) else set(outline.needs())
+            needs = () if isinstance(outline, LEAVES) else {child for child in outline.needs() if not productive[child]}
             if not needs and _is_enough(outline, productive):
                 productive[number] = 1
                 settled.append(number)
@@ -46,12 +45,14 @@ def productive_nodes(expansion: Expansion) -> bytearray:
             for child in needs:
                 waiting[child].append((number, missing, outline))
             for child in set(_offers(outline)):
-                offered[child].append((number, missing, outline))
+                if not productive[child]:
+                    offered[child].append((number, missing, outline))
     while settled:
         child = settled.popleft()
-        for _, missing, _ in waiting[child]:
+        freed = waiting.pop(child, [])
+        for _, missing, _ in freed:
             missing[0] -= 1
-        for number, missing, outline in waiting.pop(child) + offered.pop(child, []):
+        for number, missing, outline in freed + offered.pop(child, []):
             if not missing[0] and not productive[number] and _is_enough(outline, productive):
                 productive[number] = 1
                 settled.append(number)
@@ -59,11 +60,11 @@ def productive_nodes(expansion: Expansion) -> bytearray:
 
 
 def _offers(outline: Outline) -> Iterable[int]:
-    return () if isinstance(outline, ScalarShape | StringShape) else outline.offers()
+    return () if isinstance(outline, LEAVES) else outline.offers()
 
 
 def _is_enough(outline: Outline, productive: bytearray) -> bool:
-    return isinstance(outline, ScalarShape | StringShape) or outline.is_enough(productive)
+    return isinstance(outline, LEAVES) or outline.is_enough(productive)
 
 
 class Remains:
@@ -79,6 +80,7 @@ class Remains:
     def __init__(self, expansion: Expansion, productive: bytearray, root: int) -> None:
         self._expansion = expansion
         self._productive = productive
+        self._all_are_productive = all(productive)
         self._leaves: dict[tuple[Alternative, ...], int] = {}
         self._numbers: dict[int, int] = {}
         self._order: list[int] = []
@@ -113,15 +115,18 @@ class Remains:
     def _leaf(self, number: int) -> int:
         """The number of a node: a new one, unless it is a node of scalars that was there before."""
         alternatives = self._expansion.expanded(number)
-        if all(isinstance(outline, ScalarShape | StringShape) for outline, _ in alternatives):
-            return self._leaves.setdefault(alternatives, len(self._order))
-        return len(self._order)
+        for outline, _ in alternatives:
+            if not isinstance(outline, LEAVES):
+                return len(self._order)
+        return self._leaves.setdefault(alternatives, len(self._order))
 
     def _is_productive(self, alternative: Alternative) -> bool:
         outline = alternative.outline
-        if isinstance(outline, ScalarShape | StringShape):
+        if isinstance(outline, LEAVES):
             return True
-        return all(self._productive[child] for child in outline.needs()) and outline.is_enough(self._productive)
+        if not self._all_are_productive and not all(self._productive[child] for child in outline.needs()):
+            return False
+        return outline.is_enough(self._productive)
 
     def _shape(self, alternative: Alternative) -> Shape:
         outline = alternative.outline

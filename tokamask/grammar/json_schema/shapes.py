@@ -9,19 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from tokamask.grammar.language import Language
 
 
-@dataclass(frozen=True)
-class ScalarShape:
+class ScalarShape(NamedTuple):
     """A number, true, false or null: the exact bytes it may be spelled with."""
 
     language: Language
 
 
-@dataclass(frozen=True)
-class StringShape:
+class StringShape(NamedTuple):
     """A string. Lengths count code points after unescaping.
 
     With a `language` (over the UTF-8 bytes of the unescaped text) the bounds either are part of it, or exclude some of
@@ -34,8 +33,7 @@ class StringShape:
     language: Language | None = None
 
 
-@dataclass(frozen=True)
-class ArrayShape:
+class ArrayShape(NamedTuple):
     """Items: item i has node `prefix[i]`, later ones `rest` (None: no later ones). minimum <= maximum when given.
 
     `maximum` never exceeds len(prefix) when `rest` is None, and `minimum` can always be reached, by different items
@@ -49,8 +47,7 @@ class ArrayShape:
     is_distinct: bool = False
 
 
-@dataclass(frozen=True)
-class ItemState:
+class ItemState(NamedTuple):
     """A place between the items of an array: whether the array may end here, and which items may follow.
 
     Each item is (node, place after it). Several of them may take the same value: all are followed.
@@ -60,8 +57,7 @@ class ItemState:
     items: tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True)
-class ItemsShape:
+class ItemsShape(NamedTuple):
     """An array as an automaton over its items, from state 0. From every state some state that may end is reached.
 
     Where items must differ (`is_distinct`), that is so with items that differ.
@@ -71,8 +67,7 @@ class ItemsShape:
     is_distinct: bool = False
 
 
-@dataclass(frozen=True)
-class Property:
+class Property(NamedTuple):
     """One declared name. `name` is its UTF-8; `node` None means the name must not appear."""
 
     name: bytes
@@ -80,16 +75,14 @@ class Property:
     required: bool
 
 
-@dataclass(frozen=True)
-class NameClass:
+class NameClass(NamedTuple):
     """Names that are not declared, by their UTF-8, and the node of their values."""
 
     language: Language
     node: int | None
 
 
-@dataclass(frozen=True)
-class Witness:
+class Witness(NamedTuple):
     """Some property that is not declared has a value of `node` and a name of class `name_class`.
 
     `name_class` is an index into the classes of the object, their number for the names in none of them. Every value of
@@ -100,8 +93,7 @@ class Witness:
     node: int
 
 
-@dataclass(frozen=True)
-class ObjectShape:
+class ObjectShape(NamedTuple):
     """Declared properties in their order, then others: by name class, or of node `additional` (None: none).
 
     Attributes:

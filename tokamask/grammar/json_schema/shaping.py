@@ -31,8 +31,9 @@ FEW_STATES = 128
 MOST_COUNTED = 1 << 20
 
 NULL = ScalarShape(Language.literal(b"null"))
+BOOLEAN = ScalarShape(Language.words([b"false", b"true"]))
 _BOOLEANS = {
-    frozenset((False, True)): ScalarShape(Language.words([b"false", b"true"])),
+    frozenset((False, True)): BOOLEAN,
     frozenset((True,)): ScalarShape(Language.literal(b"true")),
     frozenset((False,)): ScalarShape(Language.literal(b"false")),
 }

@@ -8,13 +8,14 @@ will do. A number is an int, a Decimal (the way JSON text is read here) or a flo
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from decimal import Decimal
 from enum import IntEnum
 from fractions import Fraction
 from typing import Any
 
 from tokamask.errors import CompileBudgetExceeded, GrammarError, GrammarSyntaxError
+from tokamask.grammar.json_schema.places import Place, pointer_at
 
 # A JSON value. `Any` because JSON is recursive and comes from the user unchecked.
 Json = Any
@@ -62,24 +63,26 @@ def is_number(value: Json) -> bool:
     return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 
-def exact(number: int | float | Decimal, pointer: str) -> Fraction:
-    """The number as a fraction; `pointer` is its place in the schema, for errors."""
+def exact(number: int | float | Decimal, place: Place) -> Fraction:
+    """The number as a fraction; `place` is where the schema has it, for errors."""
     if isinstance(number, int):
         if abs(number) < _TOO_LARGE:
             return Fraction(number)
     else:
         decimal = number if isinstance(number, Decimal) else Decimal(repr(number))
         if not decimal.is_finite():
-            raise GrammarError(f"{number} is not a JSON number", pointer=pointer)
+            raise GrammarError(f"{number} is not a JSON number", pointer=pointer_at(place))
         if not decimal:
             return Fraction(0)
         _, digits, exponent = decimal.as_tuple()
         if len(digits) + abs(int(exponent)) <= MAXIMUM_DIGITS:
             return Fraction(decimal)
-    raise CompileBudgetExceeded(f"a number has more than {MAXIMUM_DIGITS} digits when written out", pointer=pointer)
+    raise CompileBudgetExceeded(
+        f"a number has more than {MAXIMUM_DIGITS} digits when written out", pointer=pointer_at(place)
+    )
 
 
-def kind_of(value: Json, pointer: str) -> Kind:
+def kind_of(value: Json, place: Place) -> Kind:
     """The JSON type of a value; GrammarError when it is none (a set, NaN, a key that is not text...)."""
     match value:
         case None:
@@ -95,24 +98,29 @@ def kind_of(value: Json, pointer: str) -> Kind:
         case dict():
             for name in value:
                 if not isinstance(name, str):
-                    raise GrammarError(f"the key {name!r} is not text", pointer=pointer)
+                    raise GrammarError(f"the key {name!r} is not text", pointer=pointer_at(place))
             return Kind.OBJECT
         case _:
-            raise GrammarError(f"{value!r} is not a JSON value", pointer=pointer)
+            raise GrammarError(f"{value!r} is not a JSON value", pointer=pointer_at(place))
 
 
-def equality_key(value: Json, pointer: str) -> Hashable:
+def equality_key(value: Json, place: Place) -> Hashable:
     """A key that two values share exactly when JSON Schema calls them equal."""
-    kind = kind_of(value, pointer)
+    kind = kind_of(value, place)
     if kind is Kind.NUMBER:
-        return kind, exact(value, pointer)
+        return kind, exact(value, place)
     if kind is Kind.ARRAY:
-        return kind, tuple([equality_key(item, pointer) for item in value])
+        return kind, tuple([equality_key(item, place) for item in value])
     if kind is Kind.OBJECT:
-        return kind, frozenset((name, equality_key(item, pointer)) for name, item in value.items())
+        return kind, frozenset((name, equality_key(item, place)) for name, item in value.items())
     return kind, value
 
 
 def is_spellable(text: str) -> bool:
     """Whether the text can be written as UTF-8; lone surrogates cannot."""
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def are_spellable(texts: Collection[str]) -> bool:
+    """Whether all of the texts can be written as UTF-8."""
+    return all(map(str.isascii, texts)) or all(map(is_spellable, texts))

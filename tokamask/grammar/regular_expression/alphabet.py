@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from operator import itemgetter
+
+import numpy as np
+import numpy.typing as npt
 
 from tokamask.errors import CompileBudgetExceeded
-from tokamask.grammar.automaton import Rows
+from tokamask.grammar.automaton import Rows, Table, numbered_breadth_first, row_keys
 from tokamask.grammar.budget import check_time, present_budget
 from tokamask.grammar.language import Language, finished
 from tokamask.grammar.regular_expression.code_points import ANY, CodePoints
@@ -34,7 +36,6 @@ class Alphabet:
     byte_class: the column of each of the 256 bytes, in the order of first bytes.
     lead: what follows each column at the start of a code point.
     inner: what follows each column at the inner nodes.
-    below: the cells that end below each inner node.
     """
 
     masks: dict[CodePoints, int]
@@ -42,7 +43,6 @@ class Alphabet:
     byte_class: bytes
     lead: tuple[int, ...]
     inner: tuple[tuple[int, ...], ...]
-    below: tuple[tuple[int, ...], ...]
 
 
 def bits(bitset: int) -> Iterator[int]:
@@ -96,7 +96,7 @@ def alphabet_of(sets: frozenset[CodePoints]) -> Alphabet:
     columns = {cell: column for column, cell in enumerate(dict.fromkeys(ascii_cells))}
     byte_class = bytes([columns[cell] for cell in ascii_cells]) + bytes(len(columns) + c for c in high_class)
     inner = tuple((_NOTHING,) * len(columns) + row for row in inner)
-    return Alphabet(masks, len(cells), byte_class, (*columns, *high_lead), inner, _cells_below(inner))
+    return Alphabet(masks, len(cells), byte_class, (*columns, *high_lead), inner)
 
 
 @lru_cache(maxsize=256)
@@ -144,20 +144,6 @@ def _multibyte(segments: Segments) -> tuple[bytes, tuple[int, ...], tuple[tuple[
     return bytes(columns[signature] for signature in signatures), tuple(s[0] for s in by_column), rows
 
 
-def _cells_below(inner: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
-    # Children are interned before their parents.
-    below: list[set[int]] = []
-    for row in inner:
-        cells: set[int] = set()
-        for follows in row:
-            if follows >= 0:
-                cells.add(follows)
-            elif follows <= _INNER:
-                cells |= below[_INNER - follows]
-        below.append(cells)
-    return tuple(tuple(sorted(cells)) for cells in below)
-
-
 def spelled_out(alphabet: Alphabet, rows: Rows, accepting: Sequence[bool]) -> Language:
     """The UTF-8 language of a minimal, trimmed automaton over the cells of `alphabet`.
 
@@ -169,50 +155,31 @@ def spelled_out(alphabet: Alphabet, rows: Rows, accepting: Sequence[bool]) -> La
     """
     if not rows:
         return finished(alphabet.byte_class, [], [])
-    restrict = [itemgetter(*cells, cells[0]) for cells in alphabet.below]
-    between: list[tuple[int, ...]] = []
-    numbers: dict[tuple[int, ...], int] = {}
-    known: dict[tuple[int, object], int] = {}
+    table = np.array(rows, dtype=np.int32)
+    nowhere = np.full(len(rows), -1, dtype=np.int32)
+    # A place is a state of the automaton or, numbered behind those, one in between: what follows each column there.
+    inner: list[npt.NDArray[np.int32]] = []
+    places = {row_keys(np.full((1, len(alphabet.lead)), -1, dtype=np.int32))[0]: -1}
 
-    # A place is a state of the automaton, or _INNER - i for the i-th of `between`.
-    def place_after(follows: int, row: list[int]) -> int:
-        if follows >= 0:
-            return row[follows]
-        if follows == _NOTHING:
-            return _NOTHING
-        node = _INNER - follows
-        key = (node, restrict[node](row))
-        place = known.get(key)
-        if place is None:
-            places = tuple([place_after(child, row) for child in alphabet.inner[node]])
-            if all(child == _NOTHING for child in places):
-                place = _NOTHING
-            else:
-                if places not in numbers:
-                    numbers[places] = len(between)
-                    between.append(places)
-                place = _INNER - numbers[places]
-            known[key] = place
-        return place
+    def following(columns: tuple[int, ...]) -> Table:
+        """The place after each column for every state of the automaton."""
+        return np.column_stack(
+            [
+                table[:, follows] if follows >= 0 else nowhere if follows == _NOTHING else inner[_INNER - follows]
+                for follows in columns
+            ]
+        )
 
-    index = {_NOTHING: -1, 0: 0}
-    order = [0]
-    bytewise: Rows = []
     most = present_budget().states
-    for place in order:
+    # Children are interned before their parents.
+    for columns in alphabet.inner:
         check_time()
-        if place >= 0:
-            row = rows[place]
-            places: Sequence[int] = [place_after(follows, row) for follows in alphabet.lead]
-        else:
-            places = between[_INNER - place]
-        for target in places:
-            if target not in index:
-                index[target] = len(order)
-                order.append(target)
-        bytewise.append([index[target] for target in places])
-        if len(order) > most:
+        keys = row_keys(following(columns))
+        inner.append(np.array([places.setdefault(key, len(rows) + len(places) - 1) for key in keys], dtype=np.int32))
+        if len(rows) + len(places) - 1 > most:
             raise CompileBudgetExceeded(
                 f"the expression needs more than {most} states in UTF-8; use smaller repetition counts"
             )
-    return finished(alphabet.byte_class, bytewise, [place >= 0 and accepting[place] for place in order])
+    between = np.frombuffer(b"".join(list(places)[1:]), dtype=np.int32).reshape(-1, len(alphabet.lead))
+    bytewise, order = numbered_breadth_first(np.concatenate((following(alphabet.lead), between)))
+    return finished(alphabet.byte_class, bytewise, [place < len(rows) and accepting[place] for place in order])

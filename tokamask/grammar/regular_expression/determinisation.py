@@ -44,6 +44,12 @@ class CellAutomaton:
     rows: Rows
     accepting: list[bool]
 
+    @classmethod
+    def minimal(cls, alphabet: Alphabet, rows: Rows, accepting: list[bool]) -> CellAutomaton:
+        """The minimal automaton for the language of any one."""
+        table, flags = minimal(rows, accepting)
+        return cls(alphabet, table.tolist(), flags.tolist())
+
 
 def full_match(node: Node) -> CellAutomaton:
     """The texts that `node` matches as a whole."""
@@ -95,7 +101,7 @@ class _Construction:
             rows, accepting = _Looking(self, positions).automaton()
         else:
             rows, accepting = _subsets(positions)
-        return CellAutomaton(self.alphabet, *minimal(rows, accepting))
+        return CellAutomaton.minimal(self.alphabet, rows, accepting)
 
     def ahead(self, look: Look, group: int | None) -> CellAutomaton:
         """The texts that may follow where `look` is asked for, behind a character of `group`."""
@@ -130,7 +136,7 @@ def _complement(automaton: CellAutomaton) -> CellAutomaton:
     rows = [[sink if target < 0 else target for target in row] for row in automaton.rows]
     rows.append([sink] * automaton.alphabet.size)
     accepting = [not accepts for accepts in automaton.accepting] + [True]
-    return CellAutomaton(automaton.alphabet, *minimal(rows, accepting))
+    return CellAutomaton.minimal(automaton.alphabet, rows, accepting)
 
 
 def _subsets(positions: Positions) -> tuple[Rows, list[bool]]:
