@@ -442,6 +442,26 @@ def may_repeat(M: Words, memory: int) -> bool:
 
 
 @jit
+def is_outermost_item(M: Words, memory: int) -> bool:
+    """Whether a string is being read that is itself an item of the outermost array, whose items are alike."""
+    if kind_of(M, memory) != TEXT or detail(M, memory) != A_STRING:
+        return False
+    begin = opening(M, below(M, memory))
+    return content(M, begin) == 0 and below(M, begin) == 0 and detail(M, begin) != WARY
+
+
+@jit
+def next_beginning(M: Words, node: int, letters: int) -> int:
+    """The next node from `node` on that holds a string which begins with `letters`; 0 for none."""
+    while kind_of(M, node) != OPEN:
+        value = content(M, node)
+        if kind_of(M, value) == STRING_VALUE and _begins_with(M, content(M, value), letters):
+            return node
+        node = below(M, node)
+    return 0
+
+
+@jit
 def _may_repeat_name(M: Words, node: int, letters: int) -> bool:
     while kind_of(M, node) != OPEN:
         if kind_of(M, node) == NAME and _begins_with(M, content(M, node), letters):

@@ -57,6 +57,7 @@ from tokamask.grammar.json_schema.shapes import (
 from tokamask.grammar.language import Language
 from tokamask.grammar.other_names import Choice, choices_of, fewest_properties
 from tokamask.grammar.string_body import MINIMAL, NORMAL
+from tokamask.grammar.text_counts import texts_left
 from tokamask.grammar.text_lengths import UNBOUNDED, remaining_lengths
 
 END, RETURN, CALL, CHOICE, LOOP, LEXEME = range(6)
@@ -105,7 +106,7 @@ ITEMS_WHITESPACE, ITEMS_DISTINCT, ITEMS_STATES = 3, 4, 5
     OBJECT_REMEMBERS,
     OBJECT_PROPERTIES,
 ) = range(6, 25)
-STRING_HOME, STRING_LENGTHS, STRING_UNBOUNDED = range(4, 7)  # words of a STRING record; the first are listed above
+STRING_HOME, STRING_LENGTHS, STRING_UNBOUNDED, STRING_TEXTS = range(4, 8)  # of a STRING record; the first are above
 CHOICE_WORDS = 4  # of a choice: STRING record of the names, VALUE record, witnesses met (a bit each), room for a cost
 
 # Words of an automaton block: sizes, offsets (relative to the block) and the class of each byte.
@@ -197,9 +198,11 @@ class _Assembler:
         self.references: list[int] = []  # words that hold such an offset
         self.values: dict[int, list[int]] = {}  # id of shapes -> pc of each node's VALUE, 0 until it has one
         self.strings: dict[tuple[int, int | None, Language | None, int], int] = {}
+        self.scarce: list[tuple[JsonShapes, int]] = []  # nodes of items that must differ and have few values
         self.rule_pcs: dict[str, int] = {}
 
     def finish(self) -> npt.NDArray[np.int32]:
+        self.count_scarce_texts()
         base = len(self.words)
         for place in self.references:
             self.words[place] += base
@@ -321,6 +324,8 @@ class _Assembler:
         prefix = [values[node] for node in shape.prefix]
         places = (ARRAY_OPEN, ARRAY_AFTER, ARRAY_NEXT)
         distinct, dearer = self.distinctness(shapes, shape), 0
+        if distinct == SCARCE and shape.rest is not None:
+            self.scarce.append((shapes, shape.rest))
         if distinct and minimum > 1:
             if minimum > MAXIMUM_DISTINCT:
                 raise CompileBudgetExceeded(f"{minimum} items that differ are more than {MAXIMUM_DISTINCT}")
@@ -402,13 +407,21 @@ class _Assembler:
         key = (minimum, maximum, language, home)
         pc = self.strings.get(key)
         if pc is None:
-            pc = self.strings[key] = self.emit(STRING, *_bounds(minimum, maximum), 0, home, 0, 0)
+            pc = self.strings[key] = self.emit(STRING, *_bounds(minimum, maximum), 0, home, 0, 0, 0)
             if language is not None:
                 self.automaton(pc + 3, language)
                 if minimum or maximum is not None:
                     self.block(pc + STRING_LENGTHS, language, lengths_block)
                     self.words[pc + STRING_UNBOUNDED] = self.string(0, None, language, home)
         return pc
+
+    def count_scarce_texts(self) -> None:
+        """Tell how many texts are left where they may be used up; a short cut, so what has bounds does without."""
+        for shapes, node in self.scarce:
+            for shape in shapes.nodes[node]:
+                if isinstance(shape, StringShape) and shape[:2] == (0, None) and shape.language is not None:
+                    pc = self.string(0, None, shape.language, _HOMES[shapes.escapes])
+                    self.block(pc + STRING_TEXTS, shape.language, texts_left)
 
     def names(self, names: Sequence[bytes]) -> int:
         """The table of `names` sorted by their bytes, followed by the bytes themselves, one a word."""

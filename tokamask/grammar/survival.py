@@ -14,6 +14,8 @@ import numpy.typing as npt
 from tokamask.grammar.arena import (
     CONFIGURATION_WORDS,
     CONFIGURATIONS,
+    FRAME_USED,
+    FRAMES,
     FULL,
     LIST_USED,
     LISTS,
@@ -38,9 +40,20 @@ from tokamask.grammar.configurations import (
     intern_single,
     push,
 )
+from tokamask.grammar.frames import has_room_for_frame
 from tokamask.grammar.jit import jit
 from tokamask.grammar.lexemes import automaton_flags, automaton_move
-from tokamask.grammar.memory import HOLE, below, content, first_byte, is_numeral, may_repeat
+from tokamask.grammar.memory import (
+    HOLE,
+    below,
+    content,
+    first_byte,
+    is_numeral,
+    is_outermost_item,
+    may_repeat,
+    next_beginning,
+    text_length,
+)
 from tokamask.grammar.program import (
     ACCEPTING,
     ARRAY_AFTER,
@@ -61,6 +74,7 @@ from tokamask.grammar.program import (
     OBJECT_WHITESPACE,
     SCARCE,
     STRING,
+    STRING_TEXTS,
     WARY,
 )
 from tokamask.grammar.string_body import (
@@ -80,6 +94,7 @@ from tokamask.grammar.threads import read_byte
 Words = npt.NDArray[np.int32]
 
 DEAD = -1  # of a set: nothing of it survives
+UNKNOWN = -1
 TRIES = 259  # bytes to try at one place, see `byte_to_try`
 MOST_STEPS = 20_000  # of one search; what takes more is taken to survive
 
@@ -124,13 +139,45 @@ def is_free(P: Words, M: Words, thread: int) -> bool:
 
 
 @jit
-def has_free(P: Words, M: Words, configuration: int) -> bool:
+def _has_survivor(P: Words, M: Words, configuration: int) -> bool:
     record = M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS
     start = M[LISTS] + M[record + LIST_START]
-    for i in range(start, start + M[record + LIST_LENGTH]):  # noqa: SIM110 - a kernel has no generators
-        if is_free(P, M, M[i]):
+    for i in range(start, start + M[record + LIST_LENGTH]):
+        if is_free(P, M, M[i]) or _unused_texts(P, M, M[i]) > 0:
             return True
     return False
+
+
+@jit
+def _unused_texts(P: Words, M: Words, thread: int) -> int:
+    """How many texts are left to a string among listed ones, which saves the search; UNKNOWN elsewhere."""
+    t = M[THREADS] + thread * THREAD_WORDS
+    pc = M[t]
+    if P[pc] != STRING or P[pc + STRING_TEXTS] == 0 or is_escape_state(M[t + 3] & 255):
+        return UNKNOWN
+    memory = M[t + 5]
+    if not is_outermost_item(M, memory):
+        return UNKNOWN
+    left = P[P[pc + STRING_TEXTS] + M[t + 2]]
+    letters = content(M, memory)
+    node = next_beginning(M, below(M, memory), letters)
+    while node:
+        used = content(M, content(M, node))
+        length = text_length(M, used) - text_length(M, letters)
+        if not has_room_for_frame(M, length):
+            return UNKNOWN
+        rest = M[FRAMES] + M[FRAME_USED]  # what is free behind all frames, to turn the letters around
+        for i in range(length - 1, -1, -1):
+            M[rest + i] = content(M, used)
+            used = below(M, used)
+        state = M[t + 2]
+        for i in range(length):
+            if state >= 0:
+                state = automaton_move(P, P[pc + 3], state, M[rest + i])
+        if state >= 0 and automaton_flags(P, P[pc + 3], state) & ACCEPTING:
+            left -= 1
+        node = next_beginning(M, below(M, node), letters)
+    return left
 
 
 @jit
@@ -177,6 +224,9 @@ def _goes_on(P: Words, M: Words, thread: int) -> int:
         return 1
     if not has_room(M):
         return FULL
+    unused = _unused_texts(P, M, thread)
+    if unused != UNKNOWN:
+        return unused > 0
     t = M[THREADS] + thread * THREAD_WORDS
     alone = intern_single(P, M, M[t], M[t + 1], M[t + 2], M[t + 3], M[t + 4], M[t + 5])
     known = M[M[CONFIGURATIONS] + alone * CONFIGURATION_WORDS + SURVIVING]
@@ -212,7 +262,7 @@ def _reaches_free(P: Words, M: Words, configuration: int) -> int:
         if target == FULL:
             return FULL
         steps += 1
-        if steps > MOST_STEPS or depth + 1 == M[SEARCH_CAPACITY] or has_free(P, M, target):
+        if steps > MOST_STEPS or depth + 1 == M[SEARCH_CAPACITY] or _has_survivor(P, M, target):
             return 1
         depth += 1
         M[at + SEARCH_WORDS] = target

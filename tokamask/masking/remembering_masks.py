@@ -20,7 +20,7 @@ from tokamask.grammar.arena import (
     WALK_CAPACITY,
     WALK_FULL,
 )
-from tokamask.grammar.configurations import CLEARED, LIST_LENGTH
+from tokamask.grammar.configurations import CLEARED
 from tokamask.grammar.jit import jit
 from tokamask.grammar.moves import move
 from tokamask.grammar.survival import forgetful, is_free_text
@@ -75,12 +75,15 @@ def _walk_apart(P: Words, M: Words, V: Words, configuration: int) -> int:
         if top > limit - 800:
             M[OVERFLOW] = WALK_FULL
             return FULL
-        same = _threads(M, configuration) == _threads(M, twin)  # or some thread of the twin is forbidden already
-        text_ends = same and is_free_text(P, M, configuration)
+        image = forgetful(P, M, configuration)
+        if image < 0:
+            return FULL
+        # Where they are not the same, some thread of the twin is forbidden already.
+        is_text = image == twin and is_free_text(P, M, configuration)
         first = nodes + 4 * V[node + 1]
         for child in range(first, first + 4 * child_count(V, node), 4):
             byte = V[child] & 255
-            if text_ends and byte != 0x22 and V[child + 3] & QUOTE_BELOW == 0:
+            if is_text and byte != 0x22 and V[child + 3] & QUOTE_BELOW == 0:
                 continue
             M[VISITS] += 1
             without = move(P, M, twin, byte)
@@ -101,8 +104,3 @@ def _walk_apart(P: Words, M: Words, V: Words, configuration: int) -> int:
                 M[M[WALK] + top + 2] = without
                 top += 3
     return has_row
-
-
-@jit
-def _threads(M: Words, configuration: int) -> int:
-    return M[M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS + LIST_LENGTH]
