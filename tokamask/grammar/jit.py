@@ -91,7 +91,7 @@ def kernel_cache_directory(sources: tuple[str, ...] = ENGINE) -> Path:
         folder = Path(tempfile.mkdtemp(prefix="tokamask-kernels-"))
         warnings.warn(
             f"the cache folder of compiled kernels cannot be used; they are compiled anew into {folder}, "
-            "which takes half a minute in every process",
+            "which takes about two minutes in every process",
             stacklevel=2,
         )
     return folder

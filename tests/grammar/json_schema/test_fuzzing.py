@@ -47,7 +47,7 @@ def test_explain_lists_what_is_refused_and_nothing_else(draft: str) -> None:
     """Half of the schemas have a pattern that is not regular, which matters unless no string is valid."""
     refused = 0
     for number, case in enumerate(islice(cases(4, (draft,)), 100)):
-        schema = plain({**case.schema, "pattern": "^(a|b)\\1"} if number % 2 else case.schema)
+        schema = plain({**case.schema, "pattern": "^(a*)\\1"} if number % 2 else case.schema)
         is_refused = False
         try:
             Grammar.from_json_schema(schema, draft=draft)
