@@ -39,6 +39,12 @@ def test_the_command_line_parses_before_it_loads_anything_heavy() -> None:
     assert modules_after(program) & HEAVY == set()
 
 
+def test_what_workers_of_vllm_load_is_light() -> None:
+    """They look into every module that is loaded once the plug-in is, which those of numba do not bear."""
+    loaded = modules_after("import tokamask.integrations.vllm.plugin, tokamask.integrations.vllm.outlines_place")
+    assert not {"numba", "llvmlite"} & loaded
+
+
 def test_a_name_is_loaded_on_first_use() -> None:
     assert "lark" not in modules_after("import tokamask; tokamask.Sampling")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from tokamask.errors import GrammarError, UnsupportedFeature
-from tokamask.integrations.vllm.constraints import read_structured_output
 
 __all__ = ["OutlinesBackend", "validate_structured_output_request_outlines"]  # noqa: F822  the first is loaded below
 
@@ -30,6 +29,10 @@ def validate_structured_output_request_outlines(params: Any) -> None:
     """
     from vllm.exceptions import VLLMValidationError
     from vllm.v1.structured_output.request import get_structured_output_key
+
+    # Not above: vLLM's workers load this module too, and then look into every module that is loaded, which numba's
+    # do not bear.
+    from tokamask.integrations.vllm.constraints import read_structured_output
 
     wanted = params.structured_outputs
     if wanted is None:
