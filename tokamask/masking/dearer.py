@@ -83,17 +83,17 @@ def priced(program: Program, byte_costs: _Costs) -> Prices:
     return Prices(costs, dearest)
 
 
+def remembers(program: Program) -> bool:
+    """Whether a program has anything to remember."""
+    kinds = ((ARRAY_OPEN, ARRAY_DISTINCT), (ITEMS_OPEN, ITEMS_DISTINCT), (OBJECT_OPEN, OBJECT_REMEMBERS))
+    return any(_distinct_records(program, operation, word) for operation, word in kinds)
+
+
 def _unknown(program: Program, byte_costs: _Costs) -> _Costs:
+    """K before its analysis."""
     costs = np.full(len(program.words) + 256, NEVER, dtype=np.int32)
     costs[-256:] = byte_costs
     return with_string_costs(program, costs)
-
-
-def remembers(program: Program) -> bool:
-    """Whether a program has anything to remember."""
-    return bool(_distinct_records(program, ARRAY_OPEN, ARRAY_DISTINCT)
-                + _distinct_records(program, ITEMS_OPEN, ITEMS_DISTINCT)
-                + _distinct_records(program, OBJECT_OPEN, OBJECT_REMEMBERS))
 
 
 def _distinct_records(program: Program, operation: int, word: int) -> list[int]:
