@@ -25,6 +25,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from tokamask.cache_directory import default_cache_directory, mark_used, remove_unused
+from tokamask.grammar.kernel_parts import Kernel
 
 __all__ = ["ENGINE", "carray", "copy_words", "jit", "pointer", "source_digest"]
 
@@ -35,6 +36,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 # Every file that defines a kernel, by family; a kernel elsewhere has no cache folder and cannot be made.
 ENGINE = (
     "grammar/jit.py",
+    "grammar/kernel_parts.py",
     "grammar/program.py",
     "grammar/arena.py",
     "grammar/string_body.py",
@@ -58,7 +60,7 @@ ENGINE = (
     "masking/cost_kernels.py",
     "masking/completion_kernels.py",
 )
-INFILLING = ("grammar/jit.py", "masking/infilling_kernels.py")
+INFILLING = ("grammar/jit.py", "grammar/kernel_parts.py", "masking/infilling_kernels.py")
 FAMILIES = (ENGINE, INFILLING)
 
 
@@ -91,7 +93,7 @@ def kernel_cache_directory(sources: tuple[str, ...] = ENGINE) -> Path:
         folder = Path(tempfile.mkdtemp(prefix="tokamask-kernels-"))
         warnings.warn(
             f"the cache folder of compiled kernels cannot be used; they are compiled anew into {folder}, "
-            "which takes about two minutes in every process",
+            "which takes about a minute in every process",
             stacklevel=2,
         )
     return folder
@@ -107,8 +109,11 @@ _ARGUMENT_TYPES = {
 }
 
 
+OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": False}
+
+
 def jit(function: Function) -> Function:
-    """Compile at the first call, cached on disk; the GIL is released while the kernel runs.
+    """Compile at the first call from Python, cached on disk; the GIL is released while the kernel runs.
 
     The argument types are what the annotations say: `int` is int64, `float` float64, arrays are flat and contiguous.
     Left alone, numba would compile a kernel again for every mixture of int32 and int64 that callers pass, five times
@@ -120,16 +125,15 @@ def jit(function: Function) -> Function:
     # Read when the decorator picks its cache folder, restored for everybody else.
     numba.config.CACHE_DIR = str(kernel_cache_directory(family))
     try:
-        kernel = numba.njit(function, cache=True, nogil=True, error_model="numpy", boundscheck=False)
+        whole = numba.njit(function, cache=True, **OPTIONS)
     finally:
         numba.config.CACHE_DIR = previous
-    if not numba.config.DISABLE_JIT:
-        pinned = tuple(
-            _ARGUMENT_TYPES[annotation] for name, annotation in function.__annotations__.items() if name != "return"
-        )
-        compile_for = kernel.compile
-        kernel.compile = lambda _: compile_for(pinned)
-    return kernel  # type: ignore[no-any-return]
+    if numba.config.DISABLE_JIT:
+        return function
+    arguments = tuple(
+        _ARGUMENT_TYPES[annotation] for name, annotation in function.__annotations__.items() if name != "return"
+    )
+    return Kernel(function, arguments, OPTIONS, whole)
 
 
 if TYPE_CHECKING:
