@@ -4,6 +4,7 @@
 #   make test-model   the tests that need the weights of the demo model (fetched once)
 #   make test-vllm    vLLM serves with tokamask, in an environment of its own (Linux; 4 GB)
 #   make test-llamacpp  the same for llama-cpp-python, which is compiled for it (needs a C++ compiler)
+#   make kernels      compile what compiles at the first call
 #   make check        lint, types, import contracts
 #   make bench        the measurements, with the peers in the same run
 #   make clean        remove the environment and all that tools left behind
@@ -12,6 +13,8 @@ PYTHON ?= python3
 # Installed before the rest, so that an open range elsewhere never pulls another (CUDA) build. For a particular build:
 #   make demo TORCH='torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu'
 TORCH ?= torch==2.13.0
+# Processes that share the tests.
+WORKERS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,14 +24,16 @@ READY_FOR_BENCH := $(VENV)/ready-for-bench
 VLLM_VENV := .venv-vllm
 LLAMACPP_VENV := .venv-llamacpp
 
-.PHONY: demo test test-model test-vllm test-llamacpp check bench clean install
+.PHONY: demo test test-model test-vllm test-llamacpp kernels check bench clean install
 
 demo: $(READY)
 	$(BIN)/python -m tokamask generate "Describe the novel Moby Dick." \
 	    --schema examples/book.py:Book --max-tokens 200 --temperature 0
 
-test: check
-	$(BIN)/python -m pytest
+# Each worker holds up to 2 GB. The kernels come first, or every worker would compile them for itself.
+test: $(READY)
+	$(MAKE) -j2 check kernels
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test-model: $(READY)
 	$(BIN)/python -m pytest -m model
@@ -39,6 +44,9 @@ test-vllm: $(VLLM_VENV)/ready
 
 test-llamacpp: $(LLAMACPP_VENV)/ready
 	$(LLAMACPP_VENV)/bin/python -m tests.hosts.run_llama_cpp
+
+kernels: $(READY)
+	$(BIN)/python -m tests.compile_kernels
 
 check: $(READY)
 	$(BIN)/ruff check

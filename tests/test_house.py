@@ -1,14 +1,19 @@
-"""The rules of the house: who may import whom, what importing the package loads, what its front shows."""
+"""The rules of the house: who may import whom, what importing the package loads, what its front shows; and of tests."""
 
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tokamask
 
@@ -73,3 +78,99 @@ def test_type_checkers_see_what_is_loaded() -> None:
 def test_unknown_names_are_attribute_errors() -> None:
     with pytest.raises(AttributeError, match="no attribute 'mask_everything'"):
         tokamask.mask_everything  # noqa: B018 (the access is the test)
+
+
+@cache
+def parsed(folder: str) -> dict[str, ast.Module]:
+    """The syntax trees of a folder's modules, by their names."""
+    paths = sorted((ROOT / folder).rglob("*.py"))
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in paths]
+    return {name: ast.parse(path.read_bytes()) for name, path in zip(names, paths, strict=True)}
+
+
+def imported_names(tree: ast.Module) -> Iterator[str]:
+    """Modules, and what may be one, wherever in the module they are imported."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_every_module_is_reached_from_the_tests() -> None:
+    modules = parsed("tokamask")
+    reached = {"tokamask.__main__"}  # run as a program
+    waiting = [name for tree in parsed("tests").values() for name in imported_names(tree)]
+    waiting += tokamask._HOMES.values()
+    while waiting:
+        name = waiting.pop()
+        if name in modules and name not in reached:
+            reached.add(name)
+            waiting += imported_names(modules[name])
+    # A package is loaded with what is in it.
+    reached |= {name.rpartition(".")[0] for name in reached}
+    assert sorted(set(modules) - reached) == []
+
+
+def judges(name: str) -> bool:
+    """Whether a function of another package raises where a test should fail."""
+    return name in ("raises", "warns", "fail") or name.startswith(("assert_", "validate"))
+
+
+def called_names(function: ast.FunctionDef) -> set[str]:
+    """The functions that are called inside: by their names alone, or as an attribute of something if they judge."""
+    called = {node.func for node in ast.walk(function) if isinstance(node, ast.Call)}
+    methods = {node.attr for node in called if isinstance(node, ast.Attribute)}
+    return {node.id for node in called if isinstance(node, ast.Name)} | {name for name in methods if judges(name)}
+
+
+def can_fail(function: ast.FunctionDef) -> bool:
+    statements = (node for node in ast.walk(function) if isinstance(node, ast.Assert))
+    return any(not isinstance(statement.test, ast.Constant) for statement in statements)
+
+
+def test_every_test_asserts_something() -> None:
+    """Itself, or by a function that it calls."""
+    functions = {
+        (module, node.name): node
+        for module, tree in parsed("tests").items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+    }
+    called = {place: called_names(function) for place, function in functions.items()}
+    asserting = {name for (_, name), function in functions.items() if can_fail(function)}
+    asserting |= {name for names in called.values() for name in names if judges(name)}
+    while found := {name for (_, name), names in called.items() if names & asserting} - asserting:
+        asserting |= found
+    tests = [place for place in functions if place[1].startswith("test_")]
+    assert len(tests) > 900
+    assert [place for place in tests if place[1] not in asserting] == []
+
+
+def drawn() -> list[tuple[int, str]]:
+    """What Hypothesis draws, in order, where nothing is said about it."""
+    examples: list[tuple[int, str]] = []
+
+    @settings(max_examples=200)
+    @given(st.integers(), st.text(max_size=5))
+    def draw(number: int, text: str) -> None:
+        examples.append((number, text))
+
+    draw()
+    return examples
+
+
+def test_examples_are_the_same_in_every_process() -> None:
+    """Whatever else is loaded there."""
+    loaded = "tests.conftest, tests.test_house, tokamask.grammar.json_schema.reading"
+    program = f"import {loaded}; print(ascii(tests.test_house.drawn()))"
+    finished = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONHASHSEED": "7"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.stdout.strip() == ascii(drawn()), finished.stderr

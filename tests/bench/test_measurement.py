@@ -63,7 +63,8 @@ def test_a_whole_measurement(tmp_path: Path) -> None:
     for name, file in FILES.items():
         (data / f"{name}.json").write_text(json.dumps(file), encoding="utf-8")
     kept, output = tmp_path / "results.jsonl", tmp_path / "report.md"
-    options = ["--data", str(data), "--results", str(kept), "--output", str(output), "--wrong"]
+    files = ["--data", str(data), "--results", str(kept), "--output", str(output)]
+    options = [*files, "--vocabulary", "tekken-32k", "--wrong"]
     engines = ["tokamask", "tokamask-schema", "llguidance"]
 
     first = bench(*options, "--engines", ",".join(engines), "--sample", "3")
@@ -111,13 +112,13 @@ def test_missing_data_is_a_sentence(tmp_path: Path) -> None:
 
 @pytest.fixture
 def process() -> Iterator[EngineProcess]:
-    process = EngineProcess("llguidance", "tekken", limit=60.0, memory=8.0)
+    process = EngineProcess("llguidance", "tekken-32k", limit=60.0, memory=8.0)
     yield process
     process.stop()
 
 
 def test_time_outs_and_crashes_end_one_file_alone(process: EngineProcess) -> None:
-    given = trial("person", json.dumps(FILES["Easy---person"]), load_vocabulary("tekken").vocabulary)
+    given = trial("person", json.dumps(FILES["Easy---person"]), load_vocabulary("tekken-32k").vocabulary)
     assert process.run(given).status is Status.PASSING
     assert process._process is not None
     process._process.kill()

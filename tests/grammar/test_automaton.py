@@ -45,7 +45,7 @@ def reached(rows: Rows) -> list[int]:
     return order
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150)
 @given(automata())
 # A chain into a cycle, and two cycles of different lengths that accept alike: split late, and not at all.
 @example(([[1, 1], [2, 2], [3, 3], [4, 1], [1, 4], [0, 0]], [False, False, False, False, True, True]))
@@ -72,7 +72,7 @@ def test_refinement_that_would_cost_too_much_leaves_states_unmerged(monkeypatch:
     assert flags.tolist() == accepting
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(st.sets(st.binary(max_size=4).map(lambda text: bytes(byte % 3 + 97 for byte in text)), max_size=12))
 @example({b"", b"a"})
 @example({bytes((byte,)) for byte in range(256)})

@@ -40,7 +40,7 @@ STEPS = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(BOUNDS, BOUNDS, st.booleans(), st.booleans(), STEPS)
 def test_numbers(
     minimum: Fraction | None, maximum: Fraction | None, above: bool, below: bool, multiple_of: Fraction | None
@@ -56,7 +56,7 @@ def test_numbers(
     assert [text for text in OTHERS if language.matches(text.encode())] == []
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(st.frozensets(st.sampled_from([*sorted(set(SPELLINGS.values()))[::5], Fraction(0), Fraction(1)]), max_size=4))
 def test_values(values: frozenset[Fraction]) -> None:
     language = exponent_values(values)

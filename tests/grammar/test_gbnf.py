@@ -181,7 +181,7 @@ BODIES = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(BODIES)
 def test_regular_bodies_match_as_re_does(body: str) -> None:
     """Without rules the notation is a regular expression with blanks and quotes; `re` decides."""

@@ -75,7 +75,7 @@ def assert_trimmed_and_canonical(language: Language) -> None:
     assert len(set(block)) == len(rows)
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80)
 @given(WORDS)
 def test_words_are_exactly_the_words(words: list[bytes]) -> None:
     language = Language.words(words)
@@ -101,7 +101,7 @@ def test_thousands_of_words() -> None:
     assert not any(language.matches(word[:-1]) for word in words)
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80)
 @given(languages(), languages())
 @pytest.mark.parametrize(
     ("of_languages", "of_sets"),
@@ -122,7 +122,7 @@ def test_set_algebra(
     assert_trimmed_and_canonical(result)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(languages(), languages())
 def test_equal_languages_are_equal_arrays(a: Language, b: Language) -> None:
     one = union(difference(a, b), intersection(a, b))
@@ -155,7 +155,7 @@ def test_any_text_is_utf8_for_all_short_strings(length: int) -> None:
         assert accepted.matches(bytes(letters)) == decodes(bytes(letters))
 
 
-@settings(max_examples=2_000, deadline=None, derandomize=True)
+@settings(max_examples=2_000)
 @given(st.lists(st.sampled_from(BORDERS), max_size=5).map(bytes))
 def test_any_text_is_utf8_at_the_borders_of_its_ranges(text: bytes) -> None:
     assert any_text().matches(text) == decodes(text)
@@ -168,7 +168,7 @@ def test_complement_stays_within_text() -> None:
     assert equivalent(complement_in_text(empty()), any_text())
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(languages(), st.integers(0, 4), st.one_of(st.none(), st.integers(0, 4)))
 def test_length_counts_code_points(language: Language, minimum: int, maximum: int | None) -> None:
     text_only = intersection(language, any_text())
@@ -192,7 +192,7 @@ def test_length_beyond_the_budget_is_refused() -> None:
         with_length(any_text(), 0, 1_000_000)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(languages())
 def test_lengths_and_finiteness(language: Language) -> None:
     text_only = intersection(language, any_text())
@@ -211,7 +211,7 @@ def test_lengths_and_finiteness(language: Language) -> None:
         assert with_length(text_only, greatest + 1, None).is_empty
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(languages())
 def test_shortest_is_first_of_the_shortest(language: Language) -> None:
     found = members(language)

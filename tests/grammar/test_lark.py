@@ -233,7 +233,7 @@ def grammars(draw: st.DrawFn) -> str:
 TEXTS = words("xyz", 4)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(grammars())
 def test_random_grammars(grammar: str) -> None:
     try:

@@ -82,7 +82,7 @@ PATTERNS = st.recursive(
 SHORTER = ["".join(letters) for length in range(1, 7) for letters in product("ab", repeat=length)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(PATTERNS)
 def test_random_patterns(pattern: str) -> None:
     assume(re.match(pattern, "") is None)

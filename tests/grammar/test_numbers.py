@@ -40,7 +40,7 @@ INTEGER_BOUNDS = st.one_of(st.none(), st.integers(-600, 600), st.sampled_from([-
 STEPS = st.sampled_from([None, None, 1, 2, 3, 5, 7, 10, 15, 50, 999])
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(INTEGER_BOUNDS, INTEGER_BOUNDS, STEPS)
 def test_integers(minimum: int | None, maximum: int | None, multiple_of: int | None) -> None:
     def belongs(value: Fraction) -> bool:
@@ -63,7 +63,7 @@ FRACTIONAL_STEPS = st.sampled_from(
 )
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=120)
 @given(BOUNDS, BOUNDS, st.booleans(), st.booleans(), FRACTIONAL_STEPS)
 def test_numbers(
     minimum: Fraction | None, maximum: Fraction | None, above: bool, below: bool, multiple_of: Fraction | None
@@ -161,7 +161,7 @@ def test_contradictory_bounds_are_empty() -> None:
     assert not number_language(Fraction(66, 100), Fraction(67, 100)).is_empty
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.one_of(

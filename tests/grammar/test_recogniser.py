@@ -84,7 +84,7 @@ DOCUMENTS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300)
 @given(DOCUMENTS, st.randoms(use_true_random=False), st.booleans())
 def test_any_spelling_of_a_valid_document_is_accepted(document: Any, generator: random.Random, is_any: bool) -> None:
     grammar = ANY_ORDER if is_any else IN_ORDER
@@ -147,7 +147,7 @@ def test_where_an_invalid_document_is_left(text: bytes, offset: int) -> None:
     assert (result.ok, result.offset) == (False, offset)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300)
 @given(DOCUMENTS, st.randoms(use_true_random=False))
 def test_mutated_documents(document: Any, generator: random.Random) -> None:
     """One byte changed, lost or doubled: accepted only if `json` reads a valid value without repeated names."""

@@ -104,7 +104,7 @@ def larger(patterns: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=400)
 @given(st.recursive(ATOMS | LOOKBEHINDS, larger, max_leaves=8), st.booleans())
 def test_generated_patterns_match_what_re_matches(pattern: str, search: bool) -> None:
     with warnings.catch_warnings():
@@ -340,7 +340,7 @@ def test_characters_are_those_of_re_in_all_of_unicode(pattern: str) -> None:
     assert found == set(re.findall(pattern, ALL_CHARACTERS))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(

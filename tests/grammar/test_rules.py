@@ -137,7 +137,7 @@ EXPRESSIONS = st.recursive(
 GRAMMARS = st.fixed_dictionaries(dict.fromkeys(NAMES, EXPRESSIONS))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(GRAMMARS)
 @example({"S": seq("S", "S"), "A": seq("a"), "B": seq("a"), "C": seq("a")})
 @example({"S": either(seq("S", "S"), "a", ""), "A": seq("a"), "B": seq("a"), "C": seq("a")})

@@ -46,7 +46,7 @@ def pattern(text: str) -> Language:
     return pattern_language(text, "ecma", search=True)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200)
 @given(languages())
 def test_remaining_lengths_are_the_extremes(language: Language) -> None:
     text_only = intersection(language, any_text())
@@ -58,7 +58,7 @@ def test_remaining_lengths_are_the_extremes(language: Language) -> None:
         assert most == (UNBOUNDED if max(possible) > LONGEST // 2 else max(possible))
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=400)
 @given(languages(), st.integers(1, 6), st.integers(0, 4))
 def test_countable_is_what_the_extremes_decide(language: Language, minimum: int, width: int) -> None:
     text_only = intersection(language, any_text())

@@ -417,5 +417,5 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 CACHE = Path()
-AgainstAList.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None, derandomize=True)
+AgainstAList.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
 TestAgainstAList = AgainstAList.TestCase

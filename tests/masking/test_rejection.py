@@ -89,7 +89,7 @@ def cases(draw: st.DrawFn) -> tuple[Law, list[bool]]:
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-@settings(deadline=None, derandomize=True, max_examples=60)
+@settings(max_examples=60)
 @given(case=cases())
 def test_the_estimate_is_proper_and_the_token_has_the_restricted_law(name: str, case: tuple[Law, list[bool]]) -> None:
     law, ok = case
@@ -105,7 +105,7 @@ def test_without_weights_the_law_of_the_language_is_missed() -> None:
     assert weighted[0] != law[0]
 
 
-@settings(deadline=None, derandomize=True, max_examples=60)
+@settings(max_examples=60)
 @given(cases())
 def test_evaluations_have_their_closed_form(case: tuple[Law, list[bool]]) -> None:
     """Up to the first acceptance 1 + the sum of p / (p + Z) over the refused, and one look more unless none is left."""
@@ -235,7 +235,6 @@ def test_the_mean_weight_is_the_accepted_mass_and_the_control_fails() -> None:
     assert abs(weights_of(unweighted, law, ok, count).mean() - 0.2) > 10 * bound
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.lists(st.floats(-50, 50) | st.just(-math.inf), min_size=1, max_size=300))
 def test_rank_is_a_stable_sort_of_what_is_possible(keys: list[float]) -> None:
     expected = sorted((token for token, key in enumerate(keys) if key > -math.inf), key=lambda token: -keys[token])
@@ -248,7 +247,6 @@ def test_rank_among_many_equals() -> None:
     assert list(by_rank(keys)) == [500, *(token for token in range(1000) if token != 500)]
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.lists(st.floats(-1e3, 700), max_size=9))
 def test_log_sum_exp_is_what_it_says(values: list[float]) -> None:
     expected = math.fsum(map(math.exp, values))

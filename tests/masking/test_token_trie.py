@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tokamask.errors import VocabularyMismatch
@@ -83,7 +83,6 @@ def check(trie: TokenTrie, root: DictNode) -> None:
         assert array.flags.c_contiguous
 
 
-@settings(deadline=None)
 @given(TOKENS)
 @example([])
 @example([(b"\x00", 0)])
@@ -94,7 +93,6 @@ def test_trie_is_the_dict_trie(tokens: list[tuple[bytes, int]]) -> None:
     check(build_trie(tokens), dict_trie(tokens))
 
 
-@settings(deadline=None)
 @given(TOKENS, st.integers(0, 5))
 def test_pass_by_levels_follows_every_token(tokens: list[tuple[bytes, int]], seed: int) -> None:
     # A random complete automaton; the passes by level must reach the same states as each token by itself.

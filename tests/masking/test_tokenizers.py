@@ -157,7 +157,7 @@ def byte_fallback() -> tuple[tokenizers.Tokenizer, Vocabulary]:
     return byte_fallback_tokenizer(), Vocabulary.from_tokenizer(byte_fallback_tokenizer())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXTS)
 def test_byte_level(text: str) -> None:
     tokenizer, vocabulary = byte_level()
@@ -166,7 +166,7 @@ def test_byte_level(text: str) -> None:
     assert vocabulary.encode(text.encode()) == ids
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXTS)
 def test_byte_fallback(text: str) -> None:
     tokenizer, vocabulary = byte_fallback()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tokamask.errors import VocabularyMismatch
@@ -75,7 +75,6 @@ def test_wrong_arguments(arguments: tuple[Any, ...], error: type[Exception], mes
 VOCABULARIES = st.lists(st.none() | st.binary(max_size=3), min_size=1, max_size=5)
 
 
-@settings(deadline=None)
 @given(VOCABULARIES, VOCABULARIES)
 def test_fingerprints_differ_exactly_with_the_texts(one: list[bytes | None], other: list[bytes | None]) -> None:
     first, second = Vocabulary(one, []), Vocabulary(other, [])

@@ -47,14 +47,14 @@ def _fits(shapes: JsonShapes, shape: Shape, value: object) -> bool:
         case ArrayShape(prefix, rest, minimum, maximum, is_distinct), list():
             if len(value) < minimum or (maximum is not None and len(value) > maximum):
                 return False
-            if is_distinct and not _differ(value):
+            if is_distinct and not differ(value):
                 return False
             nodes = [*prefix[: len(value)], *[rest] * (len(value) - len(prefix))]
             return all(
                 node is not None and describes(shapes, item, node) for node, item in zip(nodes, value, strict=True)
             )
         case ItemsShape(states, is_distinct), list():
-            if is_distinct and not _differ(value):
+            if is_distinct and not differ(value):
                 return False
             reached = {0}
             for item in value:
@@ -67,17 +67,17 @@ def _fits(shapes: JsonShapes, shape: Shape, value: object) -> bool:
     return False
 
 
-def _differ(items: list[object]) -> bool:
+def differ(items: list[object]) -> bool:
     """Whether no two items are equal as JSON values."""
-    return len({_identity(item) for item in items}) == len(items)
+    return len({identity(item) for item in items}) == len(items)
 
 
-def _identity(value: object) -> Hashable:
+def identity(value: object) -> Hashable:
     """Equal for equal JSON values: 1 is 1.0 but not true."""
     if isinstance(value, dict):
-        return "object", frozenset((name, _identity(item)) for name, item in value.items())
+        return "object", frozenset((name, identity(item)) for name, item in value.items())
     if isinstance(value, list):
-        return "array", tuple(_identity(item) for item in value)
+        return "array", tuple(identity(item) for item in value)
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return type(value).__name__, value
     assert isinstance(value, int | float | Decimal)

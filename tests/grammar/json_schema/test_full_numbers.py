@@ -78,7 +78,7 @@ SCHEMAS = st.recursive(
 )
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=120)
 @given(SCHEMAS, st.sampled_from(["2020-12", "4"]))
 def test_random_schemas(schema: dict[str, Any], draft: str) -> None:
     if draft == "4" and "exclusiveMaximum" in json.dumps(schema):

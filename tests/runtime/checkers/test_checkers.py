@@ -51,7 +51,7 @@ texts = st.lists(st.sampled_from([text for text in TOKENS if text]), max_size=8)
 
 
 @pytest.mark.parametrize("name", CHECKERS)
-@settings(deadline=None, derandomize=True, max_examples=60)
+@settings(max_examples=60)
 @given(examples=st.lists(texts, max_size=3))
 def test_laws(name: str, examples: list[bytes]) -> None:
     check_laws(CHECKERS[name], [*examples, SOURCE.encode(), "ababé".encode()], token_bytes=VOCABULARY.token_bytes)
@@ -62,7 +62,7 @@ def ends(checker: Checker[Any], text: bytes) -> bool:
     return state is not None and checker.may_end(state)
 
 
-@settings(deadline=None, derandomize=True, max_examples=300)
+@settings(max_examples=300)
 @given(text=texts)
 def test_what_is_accepted_is_what_python_says(text: bytes) -> None:
     try:
@@ -76,7 +76,7 @@ def test_what_is_accepted_is_what_python_says(text: bytes) -> None:
     assert ends(CHECKERS["grammar"], text) == (decoded is not None and bool(re.fullmatch(PATTERN, decoded)))
 
 
-@settings(deadline=None, derandomize=True, max_examples=200)
+@settings(max_examples=200)
 @given(source=st.text("abé🐋", max_size=12), text=st.text("abé🐋", max_size=5), cut=st.integers(0, 3))
 def test_a_quotation_lives_while_the_source_goes_on_with_it(source: str, text: str, cut: int) -> None:
     checker = SubstringOf(source)

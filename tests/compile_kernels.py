@@ -1,0 +1,21 @@
+"""Compile the kernels into the user's cache: `python -m tests.compile_kernels`.
+
+Tests that run in several processes find them there; else each process would compile them for itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from tokamask.masking import engine, infilling_kernels
+
+
+def main() -> None:
+    engine._request_entry()
+    for kernel in vars(infilling_kernels).values():
+        if hasattr(kernel, "py_func"):
+            cast(Any, kernel).compile(None)
+
+
+if __name__ == "__main__":
+    main()
