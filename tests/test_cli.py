@@ -177,6 +177,7 @@ def test_arguments_that_cannot_be_used(arguments: list[str], message: str, capsy
         ["generate", "x", "--schema", "{}", "--regex", "a"],
         ["generate", "x", "--max-tokens", "many"],
         ["check", "text"],
+        ["check", "--choice", "a", "--choice", "b", "a"],
         ["dance"],
     ],
 )
@@ -261,6 +262,33 @@ def test_check_shows_that_the_text_ends_too_early(capsys: pytest.CaptureFixture[
 def test_check_reads_standard_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("12\n"))
     assert run(capsys, "check", "--regex", "[0-9]+", "-")[0] == 0
+
+
+def test_check_of_standard_input_that_is_no_text(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff"), encoding="utf-8"))
+    assert run(capsys, "check", "--regex", "a", "-") == (2, "", "tokamask: standard input is not utf-8\n")
+
+
+@pytest.mark.parametrize("option", ["--schema", "--grammar"])
+def test_a_byte_order_mark_is_no_part_of_a_schema_or_grammar(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, option: str
+) -> None:
+    file = tmp_path / "file"
+    file.write_text({"--schema": '{"type": "integer"}', "--grammar": 'start: "5"'}[option], encoding="utf-8-sig")
+    assert file.read_bytes().startswith(b"\xef\xbb\xbf")
+    assert run(capsys, "check", option, str(file), "5")[0] == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_an_answer_that_cannot_be_written_is_not_the_answer_no() -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "tokamask", "check", "--regex", "a", "a"]
+        finished = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert finished.returncode == 2
+    assert finished.stderr.startswith("tokamask: [Errno")
+    assert finished.stderr.count("\n") == 1
 
 
 def test_check_takes_the_last_newline_where_it_belongs_to_the_text(capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,7 +45,7 @@ class GrammarError(TokamaskError, ValueError):
 class GrammarSyntaxError(GrammarError):
     """Malformed JSON, regular expression, Lark or GBNF text; shows the line and a caret under the place.
 
-    `line` and `column` count from 1; `offset` counts characters from 0.
+    `line` and `column` count from 1; `offset` counts characters from 0; `reason` is the message without the place.
     """
 
     def __init__(self, message: str, *, source: str, offset: int, pointer: str | None = None) -> None:
@@ -53,6 +53,7 @@ class GrammarSyntaxError(GrammarError):
         start = source.rfind("\n", 0, offset) + 1
         end = source.find("\n", offset)
         text = source[start:] if end < 0 else source[start:end]
+        self.reason = message
         self.source = source
         self.offset = offset
         self.line = source.count("\n", 0, offset) + 1

@@ -206,6 +206,7 @@ def test_regular_bodies_match_as_re_does(body: str) -> None:
         ('root ::= "\\x4"', GrammarSyntaxError, "\\x needs 2 hexadecimal digits", (1, 11)),
         ('root ::= "\\ud800"', GrammarSyntaxError, "a lone surrogate", (1, 11)),
         ('root ::= "a"{2,1}', GrammarSyntaxError, "counts go up", (1, 13)),
+        ('root ::= "a"{' + "9" * 5000 + "}", GrammarSyntaxError, "counts go up", (1, 13)),
         ('root ::= "a"{x}', GrammarSyntaxError, "expected a count", (1, 13)),
         ('root ::= * "a"', GrammarSyntaxError, "unexpected '*'", (1, 10)),
         ("root = 'a'", GrammarSyntaxError, "expected a rule", (1, 1)),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -56,8 +59,38 @@ def test_choices() -> None:
     ]
     with pytest.raises(GrammarError, match="at least one"):
         Grammar.from_choices([])
-    with pytest.raises(TypeError, match="not one"):
+    with pytest.raises(TypeError, match="not one str"):
         Grammar.from_choices("ab")
+    with pytest.raises(GrammarError, match="lone surrogate"):
+        Grammar.from_choices(["a", "\ud800"])
+
+
+@pytest.mark.parametrize(
+    ("make", "arguments", "says"),
+    [
+        (Grammar.from_choices, [["a", 1]], "a choice must be a str, not int"),
+        (Grammar.from_choices, [7], "not one int"),
+        (Grammar.from_regex, [re.compile("a")], "a pattern must be a str, not Pattern"),
+        (Grammar.from_regex, [b"a"], "a pattern must be a str, not bytes"),
+        (Grammar.from_lark, [None], "a Lark grammar must be a str, not NoneType"),
+        (Grammar.from_lark, ['start: "a"', ["start"]], "start must be a str, not list"),
+        (Grammar.from_gbnf, [b'root ::= "a"'], "a GBNF grammar must be a str, not bytes"),
+    ],
+)
+def test_what_is_no_text_is_refused_by_name(make: Callable[..., Grammar], arguments: list[Any], says: str) -> None:
+    with pytest.raises(TypeError, match=says):
+        make(*arguments)
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, 5, None, bytearray(b"5")])
+def test_only_texts_are_checked(value: Any) -> None:
+    with pytest.raises(TypeError, match=f"check takes a text, str or bytes, not {type(value).__name__}"):
+        Grammar.from_json_schema({}).check(value)
+
+
+def test_unknown_dialects_are_refused() -> None:
+    with pytest.raises(GrammarError, match="dialect must be one of python, ecma, not 'perl'"):
+        Grammar.from_regex("a", dialect="perl")  # type: ignore[arg-type]
 
 
 def test_a_marker_before_a_grammar() -> None:

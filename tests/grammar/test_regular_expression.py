@@ -52,6 +52,7 @@ PYTHON_PATTERNS = [
     "a(?<!ba)b", "(?:a(?<=ba))+", "(?<=a(?<=a)b)a", "(?:a|b(?=a))*", "(?=(?:ab)*$)[ab]*",
     r"(a|b)\1", r"(a|b|)é\1", r"((a|b)a)\2\1", r"(?P<n>a|b)(?:(a|)\2(?P=n))*", r"(?:([ab])\1)*", r"(a|é)(?=.*\1)",
     r"([ab]{1,2})(?!\1).", r"(?<=(a)b)a(b)\2", r"([ab])(b)\1\2", r"(a)\1*$",
+    r"a(?#\)a)b", r"(?#b)(?i)A(?#\\)", "(?x)a # \\\n b\n b", "(?x)a # b",
 ]  # fmt: skip
 
 
@@ -218,7 +219,9 @@ def test_ecma_patterns(pattern: str, matching: list[str], others: list[str]) -> 
         ("python", "(?<name>a)", 1, r"\(\? must go on"),
         ("python", "(?P<1>a)", 1, "not the name of a group"),
         ("python", r"\N{NO SUCH}", 1, "no character of this name"),
-        ("python", "(?#a", 4, "never closed"),
+        ("python", "b(?#a", 2, "this comment never ends"),
+        ("python", r"(?#a\)", 1, "this comment never ends"),
+        ("python", "(?P<n>a)(?P<n>b)", 9, "there is a group 'n' already"),
         ("ecma", "(?i)a", 1, r"\(\? must go on"),
         ("ecma", "(?P<n>a)", 1, r"\(\? must go on"),
         ("ecma", r"\a", 1, "no meaning in ECMA-262"),
@@ -379,6 +382,13 @@ def test_spellings_of_one_language_are_equivalent() -> None:
     even = pattern_language("^(?:..)*$", "ecma", search=True)
     breaking = pattern_language("[\\n\\r\\u2028\\u2029]", "ecma", search=True)
     assert equivalent(complement_in_text(odd), union(even, breaking))
+
+
+@pytest.mark.parametrize("dialect", ["python", "ecma"])
+def test_zeros_before_a_count_do_not_matter(dialect: Literal["python", "ecma"]) -> None:
+    """Python itself reads no integers of so many digits."""
+    counted = pattern_language("a{" + "0" * 5000 + "2,3}", dialect, search=False)
+    assert equivalent(counted, pattern_language("aaa?", dialect, search=False))
 
 
 def test_a_thousand_repetitions() -> None:

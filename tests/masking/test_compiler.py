@@ -110,6 +110,13 @@ def test_an_arena_grown_between_calls(vocabulary: Vocabulary, tmp_path: Path, mo
         assert found == expected
 
 
+def test_only_grammars_are_compiled_and_only_for_vocabularies(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="compile takes a Grammar, not dict; its from_ methods make one"):
+        GrammarCompiler(vocabulary, tmp_path).compile({"type": "integer"})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"must be a Vocabulary, not list; Vocabulary\.from_tokenizer makes one"):
+        GrammarCompiler([b"a"], tmp_path)  # type: ignore[arg-type]
+
+
 def test_threads_see_what_one_thread_sees(vocabulary: Vocabulary, tmp_path: Path) -> None:
     grammars = {name: (make(), samples) for name, (make, samples) in GROWING.items()}
     jobs = [(name, seed) for name in grammars for seed in range(2)]

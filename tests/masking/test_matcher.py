@@ -144,6 +144,14 @@ def test_refused_bytes_change_nothing(matcher: Matcher) -> None:
     assert face(matcher) == before
 
 
+@pytest.mark.parametrize("data", ["a", 1])
+def test_what_is_no_bytes_is_refused(matcher: Matcher, data: Any) -> None:
+    before = face(matcher)
+    with pytest.raises(TypeError, match=f"accept_bytes takes bytes, not {type(data).__name__}"):
+        matcher.accept_bytes(data)
+    assert face(matcher) == before
+
+
 @pytest.mark.parametrize("count", [-1, 3, 1 << 40])
 def test_rolling_back_too_far(matcher: Matcher, count: int) -> None:
     matcher.accept_token(0)

@@ -324,6 +324,20 @@ def test_budgets_of_a_real_vocabulary(name: str) -> None:
         assert validator.is_valid(json.loads(document)), document
 
 
+@pytest.mark.parametrize("name", ['"', "\\", "\n", "\x01", "/", "é", "\U0001f600", 'a"b', "\\/\n\t\b"])
+def test_names_are_finished_by_their_cheapest_spelling(name: str, tmp_path: Path) -> None:
+    """In any order and with three names more than can be explored: behind a backslash the short escape is as near."""
+    document = dict.fromkeys([name, "x", "y"])
+    schema = {"properties": {key: {"type": "null"} for key in document}, "required": list(document), "type": "object"}
+    grammar = Grammar.from_json_schema(schema, property_order="any")
+    matcher = GrammarCompiler(byte_vocabulary(), tmp_path).compile(grammar).matcher()
+    shortest = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    for byte in shortest[:4]:
+        assert matcher.min_tokens_left() == len(shortest) + 1
+        matcher.accept_bytes(bytes([byte]))
+        shortest = shortest[1:]
+
+
 def test_many_required_properties_in_any_order_are_not_tried_in_every_order(tmp_path: Path) -> None:
     names = [f"property {number}" for number in range(40)]
     schema = {"properties": {name: {"type": "integer"} for name in names}, "required": names, "type": "object"}

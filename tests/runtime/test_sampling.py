@@ -1,6 +1,7 @@
 """Truncations keep what transformers' own warpers keep."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -50,6 +51,13 @@ def test_without_truncation_scores_pass_unchanged() -> None:
 def test_what_ties_with_the_last_of_top_k_stays() -> None:
     scores = torch.tensor([[1.0, 3.0, 2.0, 2.0, 0.0]])
     assert truncate(scores, Sampling(top_k=2)).isfinite().tolist() == [[False, True, True, True, False]]
+
+
+@pytest.mark.parametrize("options", [{"temperature": "1"}, {"top_k": 1.5}, {"top_p": None}, {"min_p": [0.1]}])
+def test_options_of_another_type_are_refused(options: dict[str, Any]) -> None:
+    (name,) = options
+    with pytest.raises(TypeError, match=f"{name} must be a"):
+        Sampling(**options)
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,7 @@ ROUND_TRIPS = [
     (list[Point], [{"x": 0}], [Point(0.0)]),
     (tuple[int, str], [1, "b"], (1, "b")),
     (dict[str, int], {"a": 1}, {"a": 1}),
+    (dict[Annotated[str, Field(pattern="^k[0-9]$")], int], {"k1": 1, "k2": 2}, {"k1": 1, "k2": 2}),
     (int, 7, 7),
     (float, 7, 7.0),
     (str, "x", "x"),
@@ -145,6 +146,7 @@ def test_a_document_of_the_schema_becomes_a_value_of_the_type(kind: Any, documen
         (order, {"item": "x"}),
         (order, {"item": "x", "count": 1, "self": 1}),
         (Shop().buy, {"book": {"title": "t", "author": {"name": "n"}}, "copies": 0}),
+        (dict[Annotated[str, Field(pattern="^k[0-9]$")], int], {"k1": 1, "other": 2}),
     ],
 )
 def test_the_schema_holds_the_declared_keys_only(kind: Any, document: Any) -> None:

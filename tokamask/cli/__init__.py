@@ -3,7 +3,8 @@
 Standard output carries the answer alone, so that it can be piped; everything said about it goes to standard error.
 
 Exit codes: 0 done; 1 the answer is no (the text does not satisfy the constraint, a keyword is refused, the document was
-rejected); 2 the arguments cannot be used; 130 interrupted; 141 the reader of standard output went away.
+rejected); 2 the arguments cannot be used, or the answer cannot be written; 130 interrupted; 141 the reader of standard
+output went away.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         code: int = arguments.run(arguments)
-        sys.stdout.flush()
+        print(end="", flush=True)
     except (ArgumentError, TokamaskError) as error:
         print(f"tokamask: {error}", file=sys.stderr)
         return 2
@@ -46,10 +47,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\ntokamask: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # Python flushes standard output once more when it exits; that, too, would meet the closed pipe.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_standard_output()
         return 141
+    except OSError as error:  # such as a full disk
+        print(f"tokamask: {error}", file=sys.stderr)
+        _leave_standard_output()
+        return 2
     return code
+
+
+def _leave_standard_output() -> None:
+    """Python flushes it once more when it exits, and would meet the same error again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -22,6 +22,7 @@ __all__ = [
     "add_model_option",
     "read_model",
     "read_schema",
+    "read_standard_input",
     "read_text",
     "specification",
 ]
@@ -71,7 +72,7 @@ def specification(arguments: argparse.Namespace) -> Specification:
     return Specification(
         schema=None if arguments.schema is None else read_schema(arguments.schema),
         regex=arguments.regex,
-        grammar=None if arguments.grammar is None else _file_text("--grammar", Path(arguments.grammar)),
+        grammar=None if arguments.grammar is None else _source("--grammar", Path(arguments.grammar)),
         choices=None if arguments.choices is None else arguments.choices.split(","),
     )
 
@@ -84,18 +85,30 @@ def read_schema(argument: str) -> Any:
     named = _TYPE.fullmatch(argument)
     if named is not None and not path.exists():
         return _python_type(named["module"], named["name"])
-    return _file_text("the schema", path)
+    return _source("the schema", path)
 
 
 def read_text(argument: str) -> str:
     """The contents of the file of that name, of standard input for "-", or the argument itself."""
     if argument == "-":
-        return sys.stdin.read()
+        return read_standard_input()
     try:
         is_file = Path(argument).is_file()
     except OSError:  # a text too long to be a name
         is_file = False
     return _file_text("the text", Path(argument)) if is_file else argument
+
+
+def read_standard_input() -> str:
+    try:
+        return "" if sys.stdin is None else sys.stdin.read()
+    except UnicodeError as error:
+        raise ArgumentError(f"standard input is not {sys.stdin.encoding}") from error
+
+
+def _source(what: str, path: Path) -> str:
+    """The text of a schema or grammar, less the byte order mark that some editors put before it."""
+    return _file_text(what, path).removeprefix("\ufeff")
 
 
 def _file_text(what: str, path: Path) -> str:

@@ -32,6 +32,7 @@ def add_command(commands: Any) -> None:
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     add_constraint_options(parser, required=True)
     parser.add_argument("text", metavar="TEXT", help="a file, '-' for standard input, or the text itself")

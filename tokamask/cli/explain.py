@@ -35,6 +35,7 @@ def add_command(commands: Any) -> None:
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("schema", metavar="SCHEMA", help=SCHEMA_HELP)
     parser.add_argument(

@@ -7,7 +7,14 @@ import sys
 from pprint import pformat
 from typing import TYPE_CHECKING, Any
 
-from tokamask.cli.arguments import ArgumentError, add_constraint_options, add_model_option, read_model, specification
+from tokamask.cli.arguments import (
+    ArgumentError,
+    add_constraint_options,
+    add_model_option,
+    read_model,
+    read_standard_input,
+    specification,
+)
 from tokamask.errors import ModelError
 
 if TYPE_CHECKING:
@@ -39,6 +46,7 @@ def add_command(commands: Any) -> None:
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("prompt", nargs="?", metavar="PROMPT", help="what to ask; default: read from standard input")
     add_model_option(parser)
@@ -100,9 +108,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _prompt(arguments: argparse.Namespace) -> str:
     prompt: str | None = arguments.prompt
     if prompt is None:
-        if sys.stdin.isatty():
+        if sys.stdin is not None and sys.stdin.isatty():
             raise ArgumentError("there is no prompt: pass it as an argument or on standard input")
-        prompt = sys.stdin.read().rstrip("\n")
+        prompt = read_standard_input().rstrip("\n")
     if not prompt:
         raise ArgumentError("the prompt is empty")
     return prompt

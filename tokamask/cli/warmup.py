@@ -57,6 +57,7 @@ def add_command(commands: Any) -> None:
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     add_model_option(parser)
     parser.set_defaults(run=run)

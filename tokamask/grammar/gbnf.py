@@ -162,8 +162,8 @@ class _Reader:
         bounds = BOUNDS.match(self._text, offset)
         if bounds is None:
             raise self._error("expected a count: {m}, {m,} or {m,n}", offset)
-        least = int(bounds[1])
-        most = least if bounds[2] is None else None if bounds[3] is None else int(bounds[3])
+        least = _count(bounds[1])
+        most = least if bounds[2] is None else None if bounds[3] is None else _count(bounds[3])
         if least > REPETITION_LIMIT or (most is not None and not least <= most <= REPETITION_LIMIT):
             raise self._error(f"counts go up from 0 to {REPETITION_LIMIT}", offset)
         self._offset = bounds.end()
@@ -248,6 +248,12 @@ class _Reader:
 
     def _error(self, message: str, offset: int) -> GrammarSyntaxError:
         return GrammarSyntaxError(message, source=self._text, offset=offset)
+
+
+def _count(digits: str) -> int:
+    """The number, or one past the limit: Python reads no numbers of thousands of digits."""
+    significant = digits.lstrip("0") or "0"
+    return int(significant) if len(significant) <= len(str(REPETITION_LIMIT)) else REPETITION_LIMIT + 1
 
 
 def _class_language(ranges: Iterable[tuple[str, str]], negated: bool) -> Language:

@@ -122,10 +122,13 @@ class Grammar:
         Raises:
             GrammarSyntaxError: a malformed pattern.
             UnsupportedFeature: something that is not regular, such as a back-reference.
-            GrammarError: no text matches.
+            GrammarError: no text matches; there is no such dialect.
         """
         from tokamask.grammar.regular_expression import pattern_language
 
+        _expect_text(pattern, "a pattern")
+        if dialect not in ("python", "ecma"):
+            raise GrammarError(f"dialect must be one of python, ecma, not {dialect!r}")
         return cls.from_language(pattern_language(pattern, dialect, search=False), f"the pattern {pattern!r}")
 
     @classmethod
@@ -134,11 +137,17 @@ class Grammar:
         """Exactly one of the given texts.
 
         Raises:
-            GrammarError: there are none.
+            GrammarError: there are none, or one has a lone surrogate.
         """
-        if isinstance(choices, str):
-            raise TypeError("choices must be several texts, not one; write [text]")
-        texts = [choice.encode() for choice in choices]
+        if isinstance(choices, str | bytes) or not isinstance(choices, Iterable):
+            raise TypeError(f"choices must be several texts, not one {type(choices).__name__}; write [text]")
+        texts = []
+        for choice in choices:
+            _expect_text(choice, "a choice")
+            try:
+                texts.append(choice.encode())
+            except UnicodeEncodeError:
+                raise GrammarError(f"the choice {choice!r} has a lone surrogate, which no UTF-8 text has") from None
         if not texts:
             raise GrammarError("choices are empty; give at least one text")
         return cls.from_language(Language.words(texts), "choices")
@@ -155,6 +164,8 @@ class Grammar:
         """
         from tokamask.grammar.lark import read_lark
 
+        _expect_text(text, "a Lark grammar")
+        _expect_text(start, "start")
         return cls(read_lark(text, start))
 
     @classmethod
@@ -169,6 +180,7 @@ class Grammar:
         """
         from tokamask.grammar.gbnf import read_gbnf
 
+        _expect_text(text, "a GBNF grammar")
         return cls(read_gbnf(text, start))
 
     @classmethod
@@ -204,6 +216,8 @@ class Grammar:
         """Whether a text belongs to the grammar, and if not, where it leaves it and what could stand there."""
         from tokamask.grammar.json_place import pointer_at
 
+        if not isinstance(text, str | bytes):
+            raise TypeError(f"check takes a text, str or bytes, not {type(text).__name__}; json.dumps writes values")
         data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
         recogniser = self._recogniser
         configuration = recogniser.start()
@@ -243,6 +257,11 @@ class Grammar:
         from tokamask.grammar.recogniser import Recogniser
 
         return Recogniser(self.program)
+
+
+def _expect_text(value: object, name: str) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, not {type(value).__name__}")
 
 
 def _expected(recogniser: Recogniser, configuration: int) -> tuple[str, ...]:

@@ -39,6 +39,10 @@ class GrammarCompiler:
     def __init__(
         self, vocabulary: Vocabulary, cache_dir: str | Path | None = None, budget: Budget | None = None
     ) -> None:
+        if not isinstance(vocabulary, Vocabulary):
+            raise TypeError(
+                f"vocabulary must be a Vocabulary, not {type(vocabulary).__name__}; Vocabulary.from_tokenizer makes one"
+            )
         self.vocabulary = vocabulary
         self.budget = Budget() if budget is None else budget
         cache = DiskCache(cache_dir)
@@ -59,7 +63,10 @@ class GrammarCompiler:
 
         Raises:
             CompileBudgetExceeded: it takes more time or states than the budget allows.
+            TypeError: a schema or a text, which `Grammar.from_...` makes a grammar of.
         """
+        if not isinstance(grammar, Grammar):
+            raise TypeError(f"compile takes a Grammar, not {type(grammar).__name__}; its from_ methods make one")
         with self._lock:
             compiled = self._compiled.get(grammar)
         if compiled is None:

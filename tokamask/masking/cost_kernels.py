@@ -541,10 +541,8 @@ def _key_cost(P: Words, M: Words, K: Words, record: int, data: int, place: int, 
                 code_point = code_point_at(P, names, entry, depth)
                 if may_become(packed, code_point):
                     bytes_left = TO_NORMAL[state]
-                    if state == ESCAPE:
-                        bytes_left = 5 if code_point < 0x10000 else 11
-                    elif state == MINIMAL_ESCAPE:
-                        bytes_left = 1 if has_short_escape(code_point) else 5
+                    if state == ESCAPE or state == MINIMAL_ESCAPE:
+                        bytes_left = 1 if has_short_escape(code_point) else 5 if code_point < 0x10000 else 11
                     elif state == HEX_1D and code_point >= 0x10000:
                         bytes_left = 9
                     elif HEX_0 <= state <= HEX_1D and code_point >= 0x10000:

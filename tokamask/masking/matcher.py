@@ -121,7 +121,10 @@ class Matcher:
         Raises:
             TokenRejected: the bytes cannot follow; nothing of them is taken.
             MatcherTerminated: a stop token was accepted before.
+            TypeError: a str, whose encoding is the caller's to choose, or a number.
         """
+        if isinstance(data, str | int):
+            raise TypeError(f"accept_bytes takes bytes, not {type(data).__name__}")
         engine, before = self._present_engine(), self._history
         if before[1] < 0:
             raise MatcherTerminated("a stop token ended the text; roll it back before adding bytes")

@@ -14,9 +14,9 @@ from tokamask.runtime.decode import Request
 from tokamask.runtime.methods import Plan
 from tokamask.runtime.model import Model
 from tokamask.runtime.model_loader import load_model, shared_compiler
-from tokamask.runtime.noise import SEED_LIMIT
+from tokamask.runtime.noise import check_seed
 from tokamask.runtime.prompts import Conversation, Prompt, is_batch, read_prompt
-from tokamask.runtime.sampling import Sampling
+from tokamask.runtime.sampling import Sampling, check_sampling
 from tokamask.runtime.speculation import Speculation, check_speculation, read_speculation
 
 if TYPE_CHECKING:
@@ -105,10 +105,12 @@ def read_call(
         specifications = [Specification(**constraints)]
     _check_at_least_one("max_tokens", max_tokens)
     _check_at_least_one("n", n)
-    if seed is not None and not 0 <= seed < SEED_LIMIT:
-        raise ValueError(f"seed is {seed}; it must be None or a number from 0 to 2**64 - 1")
+    check_sampling(sampling)
+    check_seed(seed)
     if think_until is not None and not any(specification.given() for specification in specifications):
         raise TypeError("think_until says when the constraint begins; pass schema, regex, grammar or choices too")
+    if not isinstance(think_until, str | int | None):
+        raise TypeError(f"think_until must be a text or the id of a token, not {type(think_until).__name__}")
     marker = think_until if isinstance(think_until, str) else None
     stop_ids, stop_strings = _read_stop(stop)
     if stop_strings and all(specification.given() for specification in specifications):

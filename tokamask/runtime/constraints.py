@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from tokamask.errors import GrammarError
 from tokamask.grammar.grammar import Grammar
 from tokamask.runtime.typed_values import JSON_VALUE, TEXT_VALUE, ValueReader, typed_value
 
@@ -94,11 +95,18 @@ def _after_marker(grammar: Grammar, marker: str) -> Grammar:
 def _read_schema(schema: Any) -> tuple[Grammar, ValueReader]:
     """A JSON Schema as dict, boolean or JSON text is data; everything else is a Python type."""
     if isinstance(schema, dict | bool):
-        return _json_grammar(json.dumps(schema)), JSON_VALUE
+        return _json_grammar(_json_text(schema)), JSON_VALUE
     if isinstance(schema, str):
         return _json_grammar(schema), JSON_VALUE
     own_schema, reader = typed_value(schema)
     return _json_grammar(json.dumps(own_schema)), reader
+
+
+def _json_text(schema: Any) -> str:
+    try:
+        return json.dumps(schema)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise GrammarError(f"schema= is not JSON: {error}; a Grammar of its own can go to grammar=") from error
 
 
 @lru_cache(maxsize=RECENT_GRAMMARS)
@@ -133,9 +141,10 @@ def _text_grammar(text: str) -> Grammar:
 
 
 def _read_choices(choices: Any) -> tuple[Grammar, ValueReader]:
-    if isinstance(choices, str) or not all(isinstance(choice, str) for choice in choices):
+    texts = tuple(choices) if isinstance(choices, Iterable) and not isinstance(choices, str) else (None,)
+    if not all(isinstance(text, str) for text in texts):
         raise TypeError("choices must be several texts; for other values use schema=Literal[...] or an Enum")
-    return _choices_grammar(tuple(choices)), TEXT_VALUE
+    return _choices_grammar(texts), TEXT_VALUE
 
 
 @lru_cache(maxsize=RECENT_GRAMMARS)

@@ -27,10 +27,10 @@ from tokamask.masking.infilling_graph import shared_graph
 from tokamask.runtime.constraints import Constraint, Specification, read_constraint
 from tokamask.runtime.diffusion_model import Denoiser, load_denoiser, recent_compiler
 from tokamask.runtime.diffusion_policies import Policy, Step, by_schedule
-from tokamask.runtime.noise import SEED_LIMIT
+from tokamask.runtime.noise import check_seed
 from tokamask.runtime.prompts import Conversation
 from tokamask.runtime.results import FinishReason
-from tokamask.runtime.sampling import Sampling
+from tokamask.runtime.sampling import Sampling, check_sampling
 
 if TYPE_CHECKING:
     from tokamask.masking.compiler import GrammarCompiler
@@ -138,6 +138,7 @@ def diffuse(
         ModelError: prompt and canvas do not fit the model's context, or it has no mask token.
     """
     started = time.perf_counter()
+    check_sampling(sampling)
     if sampling.truncates and not sampling.is_greedy:
         raise UnsupportedFeature(
             "top_k, top_p and min_p cut off tokens position by position, after which no valid canvas may be left; use "
@@ -145,8 +146,7 @@ def diffuse(
         )
     if canvas is not None and length is not None:
         raise TypeError("canvas says how long it is; pass either canvas or length")
-    if seed is not None and not 0 <= seed < SEED_LIMIT:
-        raise ValueError(f"seed is {seed}; it must be None or a number from 0 to 2**64 - 1")
+    check_seed(seed)
     if steps is not None and steps < 1:
         raise ValueError(f"steps is {steps}; it must be at least 1")
     constraint = read_constraint(Specification(schema, regex, grammar, choices), None) or any_text()

@@ -19,11 +19,11 @@ from tokamask.runtime.constraints import Constraint, Specification, read_constra
 from tokamask.runtime.decode import Request, decode
 from tokamask.runtime.diffusion import any_text
 from tokamask.runtime.model_loader import load_model, shared_compiler
-from tokamask.runtime.noise import SEED_LIMIT
+from tokamask.runtime.noise import check_seed
 from tokamask.runtime.prompts import Prompt
 from tokamask.runtime.reading import read_row
 from tokamask.runtime.results import Generation
-from tokamask.runtime.sampling import Sampling
+from tokamask.runtime.sampling import Sampling, check_sampling
 from tokamask.runtime.typed_values import ValueReader
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ def infill(
     """
     if max_tokens < 1:
         raise ValueError(f"max_tokens is {max_tokens}; it must be at least 1")
-    if seed is not None and not 0 <= seed < SEED_LIMIT:
-        raise ValueError(f"seed is {seed}; it must be None or a number from 0 to 2**64 - 1")
+    check_sampling(sampling)
+    check_seed(seed)
     constraint = read_constraint(Specification(schema, regex, grammar, choices), None) or any_text()
     loaded = load_model(model, tokenizer)
     if compiler is None:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import torch
 
-__all__ = ["SEED_LIMIT", "gumbel_noise", "noise_key"]
+__all__ = ["SEED_LIMIT", "check_seed", "gumbel_noise", "noise_key"]
 
 SEED_LIMIT = 1 << 64
 """Seeds are 0 <= seed < SEED_LIMIT."""
@@ -25,6 +25,16 @@ _WORD = SEED_LIMIT - 1
 _GOLDEN = 0x9E3779B97F4A7C15
 _MIX_1 = 0xBF58476D1CE4E5B9
 _MIX_2 = 0x94D049BB133111EB
+
+
+def check_seed(seed: int | None) -> None:
+    """Raises TypeError or ValueError for what is neither a seed nor None."""
+    if seed is None:
+        return
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise TypeError(f"seed must be None or a whole number, not {type(seed).__name__}")
+    if not 0 <= seed < SEED_LIMIT:
+        raise ValueError(f"seed is {seed}; it must be None or a number from 0 to 2**64 - 1")
 
 
 def noise_key(seed: int, sample: int, attempt: int, position: int) -> int:

@@ -53,6 +53,10 @@ def read_prompt(model: Model, prompt: str | Conversation) -> Prompt:
     """One prompt's tokens. Text is healed at its end; a chat template ends where the model expects to begin."""
     if not isinstance(prompt, str):
         return Prompt(tuple(model.encode_chat(prompt)))
+    try:
+        prompt.encode()
+    except UnicodeEncodeError:
+        raise ValueError("the prompt has a lone surrogate, which no UTF-8 text has") from None
     token_ids = tuple(model.encode_text(prompt))
     lost = lost_bytes(token_ids, model.vocabulary)
     return Prompt(token_ids[:-1], lost) if lost else Prompt(token_ids)

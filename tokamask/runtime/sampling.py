@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Sampling", "truncate"]
+__all__ = ["Sampling", "check_sampling", "truncate"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,10 @@ class Sampling:
     min_p: float = 0.0
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            kind, words = (Integral, "a whole number") if name == "top_k" else (Real, "a number")
+            if not isinstance(value, kind):
+                raise TypeError(f"{name} must be {words}, not {type(value).__name__}")
         if not (self.temperature >= 0 and math.isfinite(self.temperature)):
             raise ValueError(f"temperature is {self.temperature}; it must be 0 (greedy) or a positive number")
         if self.top_k < 0:
@@ -46,6 +51,12 @@ class Sampling:
     def truncates(self) -> bool:
         """Whether some tokens that the mask allows get no chance, so that no importance weight can be proper."""
         return self.is_greedy or self.top_k > 0 or self.top_p < 1 or self.min_p > 0
+
+
+def check_sampling(sampling: Sampling) -> None:
+    """Raises TypeError for what is none."""
+    if not isinstance(sampling, Sampling):
+        raise TypeError(f"sampling must be a Sampling(temperature=..., ...), not {type(sampling).__name__}")
 
 
 def truncate(scores: torch.Tensor, sampling: Sampling) -> torch.Tensor:

@@ -80,7 +80,8 @@ def _close_objects(node: Any) -> None:
             _close_objects(item)
     if not isinstance(node, dict):
         return
-    if node.get("type") == "object" and isinstance(node.get("properties"), dict):
+    # pydantic writes `patternProperties` where all keys must match a pattern.
+    if node.get("type") == "object" and ("properties" in node or "patternProperties" in node):
         node.setdefault("additionalProperties", False)
     if isinstance(node.get("oneOf"), list) and isinstance(node.get("discriminator"), dict):
         node["anyOf"] = node.pop("oneOf")

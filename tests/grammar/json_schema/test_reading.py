@@ -620,6 +620,9 @@ def test_identifiers_change_the_base() -> None:
         ({"minItems": 1.5}, "#/minItems"),
         ({"properties": []}, "#/properties"),
         ({"properties": {"a": 1}}, "#/properties/a"),
+        ({"properties": {"a": {}, 1: {}}}, "#/properties"),
+        ({"patternProperties": {None: {}}}, "#/patternProperties"),
+        ({"dependentRequired": {1: []}}, "#/dependentRequired"),
         ({"type": "strin"}, "#/type"),
         ({"type": 3}, "#/type"),
         ({"required": "a"}, "#/required"),
@@ -652,6 +655,11 @@ def test_malformed_schemas(schema: Any, pointer: str) -> None:
     assert caught.value.pointer == pointer
 
 
+def test_a_registry_that_is_none() -> None:
+    with pytest.raises(TypeError, match=r"registry must be \{uri: schema\} or a referencing.Registry, not list"):
+        read_json_schema({"type": "integer"}, registry=[{}])  # type: ignore[arg-type]
+
+
 def test_malformed_text_shows_the_place() -> None:
     with pytest.raises(GrammarSyntaxError) as caught:
         read_json_schema('{"type":\n  "string",,}')
@@ -660,6 +668,7 @@ def test_malformed_text_shows_the_place() -> None:
         read_json_schema('{"const": NaN}')
     with pytest.raises(GrammarSyntaxError) as caught:
         read_json_schema({"properties": {"a": {"pattern": "a("}}})
+    assert caught.value.reason == "pattern, read as ECMA-262: invalid regular expression: missing )"
     assert caught.value.pointer == "#/properties/a/pattern"
 
 

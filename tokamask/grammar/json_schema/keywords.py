@@ -72,6 +72,9 @@ def _schemas(clauses: Clauses, keyword: str, value: Json) -> list[Node]:
 def _object(clauses: Clauses, keyword: str, value: Json) -> Mapping[str, Json]:
     if not isinstance(value, dict):
         _malformed(clauses, keyword, "an object", value)
+    strange = [name for name in value if not isinstance(name, str)]
+    if strange:
+        raise GrammarError(f"the key {strange[0]!r} is not text", pointer=clauses.pointer(keyword))
     return value
 
 
@@ -181,7 +184,7 @@ def _expression(clauses: Clauses, value: str, keyword: str, kind: Kind) -> Langu
         return None
     except GrammarSyntaxError as error:
         raise GrammarSyntaxError(
-            f"{keyword} is not a regular expression of ECMA-262",
+            f"{keyword}, read as ECMA-262: {error.reason}",
             source=error.source,
             offset=error.offset,
             pointer=clauses.pointer(keyword),

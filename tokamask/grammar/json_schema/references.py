@@ -198,6 +198,9 @@ class Library:
     """The documents one reading can see, and the scopes it has entered."""
 
     def __init__(self, registry: Mapping[str, Json] | Registry[Json] | None) -> None:
+        if not isinstance(registry, Mapping | None):
+            given = type(registry).__name__
+            raise TypeError(f"registry must be {{uri: schema}} or a referencing.Registry, not {given}")
         self._registry = registry
         # By the identity of the resource's root (the documents keep it alive) and where dynamic references lead, None
         # for the scope that came first.

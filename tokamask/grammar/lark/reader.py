@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from lark import Token, Tree
+from lark import Token, Tree, v_args
 from lark.exceptions import GrammarError as LarkGrammarError
 from lark.exceptions import UnexpectedInput, VisitError
 from lark.grammar import NonTerminal
@@ -16,8 +16,8 @@ from lark.load_grammar import Grammar as LarkGrammar
 from lark.load_grammar import GrammarBuilder, PrepareLiterals, TerminalTreeToPattern, _parse_grammar, stdlib_loader
 
 from tokamask.errors import CompileBudgetExceeded, GrammarError, GrammarSyntaxError, UnsupportedFeature
-from tokamask.grammar.expression_algebra import choice, joined_name, optional, repeat, sequence
-from tokamask.grammar.language import Language
+from tokamask.grammar.expression_algebra import EMPTY_TEXT, choice, joined_name, optional, repeat, sequence
+from tokamask.grammar.language import Language, difference
 from tokamask.grammar.lark.ignored import Ignored
 from tokamask.grammar.lark.terminals import lexeme_language
 from tokamask.grammar.normalise import normalise
@@ -40,17 +40,21 @@ def read_lark(text: str, start: str = "start") -> RuleSet:
     Every segmentation of the text into lexemes counts, and what is a lexeme of a terminal follows Python's preferences
     (`terminals`); ignored text may stand before and after lexemes (`ignored`). Modifiers (`?`, `!`, `_`), aliases and
     priorities shape Lark's trees and choose among them, but do not change the language: they are read and ignored.
+    Lark refuses terminals that fit the empty text; here they may be empty as a rule may, and then nothing is ignored
+    before them.
 
     Raises:
         GrammarSyntaxError: the text is not a Lark grammar, or mentions what it does not define.
-        GrammarError: there is no rule `start` or it produces no text; a terminal is malformed or fits the empty text.
+        GrammarError: there is no rule `start` or it produces no text; a terminal is malformed.
         UnsupportedFeature: `%declare`, imports from files, or terminals that depend on the text around them.
         CompileBudgetExceeded: the grammar is too large.
     """
-    grammar = _load(text)
-    translation = _Translation(text, grammar)
     try:
-        rules, whole = translation.rules(start)
+        rules, whole = _Translation(text, _load(text)).rules(start)
+    except GrammarError:
+        raise
+    except ValueError as error:  # Python reads no integers of thousands of digits.
+        raise CompileBudgetExceeded(f"a number in the grammar is too long: {error}") from error
     except RecursionError as error:
         raise CompileBudgetExceeded("a rule nests too deeply; give some of its parts rules of their own") from error
     return normalise(rules, whole)
@@ -79,6 +83,16 @@ class _Builder(GrammarBuilder):
                 f"files are not read: copy what the grammar needs"
             ) from error
         super().do_import(dotted_path, base_path, aliases, base_mangle)
+
+
+class _Literals(PrepareLiterals):
+    """Lark's patterns of literals, the empty one among them."""
+
+    @v_args(inline=True)
+    def literal(self, literal: Token) -> Any:
+        if literal in ('""', '""i'):
+            return Tree("pattern", [PatternStr("")])
+        return super().literal(literal)  # type: ignore[no-untyped-call]
 
 
 def _load(text: str) -> LarkGrammar:
@@ -150,7 +164,7 @@ class _Translation:
         self._pending: list[tuple[str, Any, Mapping[str, Expression]]] = []
         self._rules: dict[str, Expression] = {}
         names = dict.fromkeys(map(str, grammar.ignore))
-        self._ignored = Ignored([self._lexeme(self._named_pattern(name), name) for name in names])
+        self._ignored = Ignored([_not_empty(self._lexeme(self._named_pattern(name), name)) for name in names])
 
     def rules(self, start: str) -> tuple[dict[str, Expression], str]:
         """All rules by name, and the name of the one that is `start` with the ignored text after it."""
@@ -241,7 +255,7 @@ class _Translation:
                 others.append(self._expression(node, environment))
         if words:
             name = joined_name(words.values(), " | ")
-            others.append(Terminal(self._ignored.before(Language.words(list(words)), name), name))
+            others.append(self._lexemes(Language.words(list(words)), name))
         return choice(others)
 
     def _argument(self, node: Any, environment: Mapping[str, Expression]) -> Expression:
@@ -271,7 +285,14 @@ class _Translation:
         return repeat(part, minimum, maximum)
 
     def _terminal(self, pattern: Pattern, name: str) -> Expression:
-        return Terminal(self._ignored.before(self._lexeme(pattern, name), name), name)
+        return self._lexemes(self._lexeme(pattern, name), name)
+
+    def _lexemes(self, language: Language, name: str) -> Expression:
+        """A text of the language and what is ignored before it, or nothing where that is a text of it."""
+        if not language.matches(b""):
+            return Terminal(self._ignored.before(language, name), name)
+        some = _not_empty(language)
+        return EMPTY_TEXT if some.is_empty else optional(self._lexemes(some, name))
 
     def _lexeme(self, pattern: Pattern, name: str) -> Language:
         if isinstance(pattern, PatternStr) and not pattern.flags:
@@ -286,12 +307,9 @@ class _Translation:
     def _word(self, pattern: PatternStr, name: str) -> bytes:
         """The text of a plain string, in UTF-8."""
         try:
-            word = pattern.value.encode()
+            return pattern.value.encode()
         except UnicodeEncodeError as error:
             raise self._error(f"terminal {name} has a lone surrogate, which no UTF-8 text has", name) from error
-        if not word:
-            raise self._error(f"terminal {name} fits the empty text, which no terminal may", name)
-        return word
 
     def _named_pattern(self, name: str) -> Pattern:
         if name not in self._terminal_trees:
@@ -305,11 +323,11 @@ class _Translation:
 
     def _joined(self, tree: Any, name: str) -> Pattern:
         """One pattern for a terminal's tree, as Lark joins it; shared parts of the tree are written out each time."""
-        pattern: Pattern = self._transformed(PrepareLiterals() * TerminalTreeToPattern(), tree)
+        pattern: Pattern = self._transformed(_Literals() * TerminalTreeToPattern(), tree)
         return pattern
 
     def _literal(self, node: Any) -> Pattern:
-        pattern: Pattern = self._transformed(PrepareLiterals(), node).children[0]
+        pattern: Pattern = self._transformed(_Literals(), node).children[0]
         return pattern
 
     def _transformed(self, transformer: Any, node: Any) -> Any:
@@ -330,6 +348,10 @@ class _Translation:
         edge = r"\b" if name.isidentifier() else ""
         place = re.search(edge + re.escape(name) + edge, self._text)
         return GrammarSyntaxError(message, source=self._text, offset=place.start() if place else 0)
+
+
+def _not_empty(language: Language) -> Language:
+    return difference(language, Language.literal(b""))
 
 
 def _literal_name(node: Any) -> str:

@@ -43,10 +43,10 @@ Tree = Any
 
 @remembered
 def lexeme_language(pattern: str) -> Language:
-    """The lexemes of a pattern in Python's dialect.
+    """The lexemes of a pattern in Python's dialect; the empty text is one where `re.match` takes it.
 
     Raises:
-        GrammarError: the pattern is malformed, or fits the empty text.
+        GrammarError: the pattern is malformed.
         UnsupportedFeature: it has conditions on the text after a place, backreferences or atomic groups, or looks at
             the text before the lexeme.
         CompileBudgetExceeded: its automaton is too large.
@@ -57,11 +57,6 @@ def lexeme_language(pattern: str) -> Language:
         raise GrammarError(f"malformed regular expression {_shown(pattern)}: {error}") from error
     except (RecursionError, OverflowError) as error:
         raise CompileBudgetExceeded(f"the regular expression {_shown(pattern)} is too large") from error
-    if tree.getwidth()[0] == 0:
-        raise GrammarError(
-            f"the regular expression {_shown(pattern)} fits the empty text, which no terminal may; "
-            f"make it need a character and mark its uses as optional"
-        )
     try:
         program = _Program(pattern)
         start = program.sequence(tree, ACCEPT, tree.state.flags, 0)
@@ -131,7 +126,7 @@ class _Program:
         operator, argument = item
         if operator in (sre.LITERAL, sre.NOT_LITERAL, sre.IN, sre.ANY):
             language = pattern_language(character_text(item, flags), "python", search=False)
-            return self._add(_Read(language, following))
+            return self._add(_Pass([]) if language.is_empty else _Read(language, following))
         if operator is sre.BRANCH:
             return self._add(_Pass([self.sequence(tree, following, flags, before) for tree in argument[1]]))
         if operator is sre.SUBPATTERN:

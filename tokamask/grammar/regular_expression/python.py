@@ -39,6 +39,9 @@ from tokamask.grammar.regular_expression.syntax import (
 _ASCII_CLASSES = {"d": ASCII_DIGITS, "w": ASCII_WORD, "s": ASCII_SPACE}
 _CONTROLS = {"a": 0x07, "f": 0x0C, "n": 0x0A, "r": 0x0D, "t": 0x09, "v": 0x0B, "\\": 0x5C}
 _BLANKS = " \t\n\r\v\f"
+# `re` steps over an escape in a comment as a whole: an escaped end is none.
+_COMMENT = re.compile(r"\(\?#(?:[^)\\]|\\.)*\)", re.DOTALL)
+_LINE_COMMENT = re.compile(r"#(?:[^\n\\]|\\.)*(?:\n|\Z)", re.DOTALL)
 # $ also matches before a newline that ends the text.
 _END_OR_LAST_NEWLINE = Alternation(
     (TEXT_END, Look(Concatenation((Characters(NEWLINE), TEXT_END)), behind=False, negative=False))
@@ -51,6 +54,7 @@ _NOT_ALONE = Alternation((Neighbour(True, ANY, False), Neighbour(False, ANY, Fal
 class PythonReader(Reader):
     def read(self) -> Node:
         # Flags for the whole expression stand at its beginning.
+        self.skip_ignored()
         while (match := re.compile(r"\(\?([aiLmsux]+)\)").match(self.source, self.offset)) is not None:
             self.set_flags(match[1], "", match.start())
             self.offset = match.end()
@@ -69,18 +73,23 @@ class PythonReader(Reader):
 
     def skip_ignored(self) -> bool:
         while self.next:
-            if self.take("(?#"):
-                self.take_until(")", "a comment")
+            if self.source.startswith("(?#", self.offset):
+                self.skip_comment(_COMMENT)
             elif not self.flags.verbose:
                 break
             elif self.next in _BLANKS:
                 self.offset += 1
             elif self.next == "#":
-                end = self.source.find("\n", self.offset)
-                self.offset = len(self.source) if end < 0 else end + 1
+                self.skip_comment(_LINE_COMMENT)
             else:
                 break
         return self.offset < len(self.source)
+
+    def skip_comment(self, form: re.Pattern[str]) -> None:
+        comment = form.match(self.source, self.offset)
+        if comment is None:
+            self.fail("this comment never ends")
+        self.offset = comment.end()
 
     def counts(self) -> Bounds | None:
         if self.next == "}":
@@ -208,6 +217,8 @@ class PythonReader(Reader):
             name = self.take_until(">", "the name of a group")
             if not name.isidentifier():
                 self.fail(f"{name!r} is not the name of a group", start)
+            if name in self._numbers:
+                self.fail(f"there is a group {name!r} already", start)
             return self.captured(start, name)
         if self.take("?P="):
             return self.reference(self.take_until(")", "(?P="), start)

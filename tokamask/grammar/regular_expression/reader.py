@@ -123,9 +123,10 @@ class Reader(ABC):
     def take_number(self) -> int | None:
         """A decimal number; None, and nothing read, where there is none."""
         digits = self.take_while(DECIMAL, len(self.source))
-        if len(digits.lstrip("0")) > COUNT_DIGITS:
+        significant = digits.lstrip("0")
+        if len(significant) > COUNT_DIGITS:
             raise CompileBudgetExceeded(f"a repetition count with more than {COUNT_DIGITS} digits; use a smaller one")
-        return int(digits) if digits else None
+        return int(significant or "0") if digits else None
 
     def take_until(self, end: str, what: str) -> str:
         """What stands before `end`; steps over both."""
