@@ -5,13 +5,12 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tokamask.grammar import automaton
-from tokamask.grammar.automaton import Rows, minimal
+from tokamask.grammar.automaton import Rows, flat
 from tokamask.grammar.language import Language
+from tokamask.grammar.minimisation import ROUNDS, minimal
 
 WIDTH = 2
 LARGEST = 8
@@ -23,6 +22,11 @@ def automata(draw: st.DrawFn) -> tuple[Rows, list[bool]]:
     targets = st.integers(-1, size - 1)
     rows = draw(st.lists(st.lists(targets, min_size=WIDTH, max_size=WIDTH), min_size=size, max_size=size))
     return rows, draw(st.lists(st.booleans(), min_size=size, max_size=size))
+
+
+def minimised(rows: Rows, accepting: list[bool]) -> tuple[Rows, list[bool]]:
+    table, flags, states, width = minimal(flat(rows, accepting))
+    return table[: states * width].reshape(states, width).tolist(), flags[:states].astype(np.bool_).tolist()
 
 
 def accepted_from(rows: Rows, accepting: list[bool], state: int) -> frozenset[tuple[int, ...]]:
@@ -52,24 +56,55 @@ def reached(rows: Rows) -> list[int]:
 @example(([[1, 4], [2, 2], [3, 3], [1, 1], [5, 5], [4, 4]], [False, True, True, True, True, True]))
 def test_a_minimal_automaton_has_one_state_for_each_residual(case: tuple[Rows, list[bool]]) -> None:
     rows, accepting = case
-    table, flags = minimal(rows, accepting)
+    kept, kept_accepting = minimised(rows, accepting)
     languages = {accepted_from(rows, accepting, state) for state in reached(rows)} - {frozenset()}
     if not accepted_from(rows, accepting, 0):
-        assert len(table) == len(flags) == 0
+        assert not kept
+        assert not kept_accepting
         return
-    kept, kept_accepting = table.tolist(), flags.tolist()
     assert len(kept) == len(languages)
     assert accepted_from(kept, kept_accepting, 0) == accepted_from(rows, accepting, 0)
     assert reached(kept) == list(range(len(kept))), "the numbers are not breadth first"
 
 
-def test_refinement_that_would_cost_too_much_leaves_states_unmerged(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows, accepting = [[1, 2], [0, 3], [0, 3], [0, 0]], [True, False, False, False]
-    assert len(minimal(rows, accepting)[0]) == 3
-    monkeypatch.setattr(automaton, "REFINEMENT_BUDGET", 0)
-    table, flags = minimal(rows, accepting)
-    assert table.tolist() == rows
-    assert flags.tolist() == accepting
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(automata(), st.integers(1, 3))
+def test_both_ways_of_telling_states_apart_agree(case: tuple[Rows, list[bool]], chain: int) -> None:
+    """States that differ late are told apart by partition refinement, the others by a few rounds of comparing."""
+    rows, accepting = case
+    # In front of the automaton a chain so long that comparing does not settle it, with an exit into it at each step.
+    length = chain * 2 * ROUNDS
+    longer = [[state + 1, length] if state < length - 1 else [length, 0] for state in range(length)]
+    longer += [[target + length if target >= 0 else -1 for target in row] for row in rows]
+    table, flags = minimised(longer, [False] * length + accepting)
+    assert (table, flags) == residual_automaton(longer, [False] * length + accepting)
+
+
+def residual_automaton(rows: Rows, accepting: list[bool]) -> tuple[Rows, list[bool]]:
+    """By splitting all states until nothing changes, each round from scratch."""
+    alive = {state for state, accepts in enumerate(accepting) if accepts}
+    while grown := {state for state, row in enumerate(rows) if state not in alive and alive.intersection(row)}:
+        alive |= grown
+    if 0 not in alive:
+        return [], []
+    block = {state: int(accepting[state]) for state in alive}
+    while True:
+        numbers: dict[tuple[int | None, ...], int] = {}
+        keys = {state: (block[state], *(block.get(target) for target in rows[state])) for state in sorted(alive)}
+        finer = {state: numbers.setdefault(key, len(numbers)) for state, key in keys.items()}
+        if len(numbers) == len(set(block.values())):
+            break
+        block = finer
+    order = [0]
+    for state in order:
+        known = {block[other] for other in order}
+        for target in rows[state]:
+            if target in alive and block[target] not in known:
+                known.add(block[target])
+                order.append(target)
+    number = {block[state]: place for place, state in enumerate(order)}
+    table = [[number[block[target]] if target in alive else -1 for target in rows[state]] for state in order]
+    return table, [accepting[state] for state in order]
 
 
 @settings(max_examples=100)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokamask.errors import CompileBudgetExceeded
+from tokamask.grammar.budget import Budget
 from tokamask.grammar.language import (
     Language,
     any_text,
@@ -20,10 +21,13 @@ from tokamask.grammar.language import (
     empty,
     equivalent,
     intersection,
+    overlap,
     shortest,
+    texts_of,
     union,
     until,
 )
+from tokamask.grammar.text_counts import MANY, texts_left
 from tokamask.grammar.text_lengths import is_finite, lengths, with_length
 
 # Short texts over two letters and a character of two bytes, one of which is also half of another.
@@ -133,6 +137,77 @@ def test_equal_languages_are_equal_arrays(a: Language, b: Language) -> None:
     assert equivalent(a, b) == (difference(a, b).is_empty and difference(b, a).is_empty)
     if members(a) != members(b):
         assert not equivalent(a, b)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(languages(), languages())
+def test_languages_overlap_when_they_have_a_text_in_common(a: Language, b: Language) -> None:
+    assert overlap(a, b) == overlap(b, a) == (not intersection(a, b).is_empty)
+    # Two automata of six states have a common text of fewer than 36 bytes, or none; most that have one, a short one.
+    if members(a) & members(b):
+        assert overlap(a, b)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(languages(), languages())
+def test_equal_languages_in_use_are_one(a: Language, b: Language) -> None:
+    either = union(a, b)
+    assert union(b, a) is either
+    assert union(difference(a, b), b) is either
+    assert difference(a, difference(a, b)) is intersection(a, b)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(languages(), languages())
+def test_arrays_may_lie_in_memory_in_any_way(a: Language, b: Language) -> None:
+    turned = Language(a.byte_class.astype(np.int64), np.asfortranarray(a.transitions), a.accepting.astype(np.int32))
+    assert intersection(turned, b) is intersection(a, b)
+    assert difference(b, turned) is difference(b, a)
+    assert texts_left(turned).tolist() == texts_left(a).tolist()
+
+
+def test_products_larger_than_their_first_room() -> None:
+    """Beside a counter of a letter modulo 40 stands one modulo 41, in several steps of growth."""
+    counters = [assemble(BYTE_CLASS, modulo(size), [True] + [False] * (size - 1)) for size in (40, 41)]
+    both = intersection(*counters)
+    assert len(both.accepting) == 40 * 41
+    assert [count for count in range(5_000) if both.matches(b"a" * count)] == [0, 1640, 3280, 4920]
+    either = union(*counters)
+    assert all(either.matches(b"a" * count) == (count % 40 == 0 or count % 41 == 0) for count in range(2_000))
+    with Budget(states=1_000).enforced(), pytest.raises(CompileBudgetExceeded, match="more than 1000 states"):
+        difference(*counters)
+
+
+def modulo(size: int) -> list[list[int]]:
+    return [[(state + 1) % size, -1, -1, -1, -1] for state in range(size)]
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(languages(), st.integers(0, 40))
+def test_texts_are_counted_and_listed(language: Language, most: int) -> None:
+    counts = texts_left(language)
+    for state in range(len(counts)):
+        texts = texts_from(language, state)
+        assert counts[state] == (MANY if texts is None else len(texts))
+    texts = set() if language.is_empty else texts_from(language, 0)
+    expected = None if texts is None or len(texts) > most else tuple(sorted(texts))
+    assert texts_of(language, most) == expected
+
+
+def texts_from(language: Language, state: int) -> set[bytes] | None:
+    """The texts left from a state; None if they do not end within as many bytes as there are states."""
+    places, texts = [(state, b"")], set()
+    for _ in range(len(language.accepting)):
+        texts |= {text for place, text in places if language.accepting[place]}
+        moves = [(language.transitions[place, language.byte_class], text) for place, text in places]
+        places = [(row[byte], text + bytes((byte,))) for row, text in moves for byte in range(256) if row[byte] >= 0]
+    return None if places else texts
+
+
+def test_more_texts_than_anyone_counts_are_not_listed() -> None:
+    bits = assemble(BYTE_CLASS, [[place + 1] * 2 + [-1] * 3 for place in range(30)] + [[-1] * 5], [False] * 30 + [True])
+    assert texts_left(bits).tolist() == [min(MANY, 2 ** (30 - place)) for place in range(31)]
+    assert texts_of(bits, 2 * MANY) is None
 
 
 def test_arrays_that_differ_may_still_be_equivalent() -> None:

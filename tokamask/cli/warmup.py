@@ -38,8 +38,9 @@ SCHEMA = {
         "parts": {"type": "array", "items": {"$ref": "#"}, "maxItems": 3},
     },
     "required": ["name", "kind"],
+    "patternProperties": {"^x-": {"type": "string"}, "-[0-9]+$": {"type": "integer"}},
 }
-"""Uses every kind of piece that masks are made of."""
+"""Uses every kind of piece that masks are made of, and the algebra of languages."""
 
 LARK = """
 start: sum

@@ -11,8 +11,8 @@ from functools import cache
 
 import numpy as np
 
-from tokamask.grammar.automaton import Rows
-from tokamask.grammar.language import Language, finished
+from tokamask.grammar.automaton import Rows, flat
+from tokamask.grammar.language import Language, frozen
 
 _DIGITS = "0123456789"
 _COLUMN = {character: column for column, character in enumerate("+-." + _DIGITS + ":Zz", 1)}
@@ -28,7 +28,7 @@ def full_time() -> Language:
     last = len(rows.rows) - 1
     # The start was written last and must be state 0; the first one is the end.
     turned = [[target if target < 0 else last - target for target in row] for row in reversed(rows.rows)]
-    return finished(_BYTE_CLASS, turned, [False] * last + [True])
+    return frozen(np.frombuffer(_BYTE_CLASS, dtype=np.uint8), flat(turned, [False] * last + [True]))
 
 
 def date_time(date: Language) -> Language:

@@ -61,7 +61,16 @@ ENGINE = (
     "masking/completion_kernels.py",
 )
 INFILLING = ("grammar/jit.py", "grammar/kernel_parts.py", "masking/infilling_kernels.py")
-FAMILIES = (ENGINE, INFILLING)
+AUTOMATA = (
+    "grammar/jit.py",
+    "grammar/kernel_parts.py",
+    "grammar/minimisation.py",
+    "grammar/products.py",
+    "grammar/word_automaton.py",
+    "grammar/text_counts.py",
+    "grammar/regular_expression/spelling.py",
+)
+FAMILIES = (ENGINE, INFILLING, AUTOMATA)
 
 
 @cache
@@ -106,6 +115,10 @@ _ARGUMENT_TYPES = {
     "Words": types.Array(types.int32, 1, "C"),
     "npt.NDArray[np.int32]": types.Array(types.int32, 1, "C"),
     "Reals": types.Array(types.float64, 1, "C"),
+    # The arrays of a `Language`, which nobody may write to.
+    "Columns": types.Array(types.uint8, 1, "C", readonly=True),
+    "Table": types.Array(types.int32, 2, "C", readonly=True),
+    "Flags": types.Array(types.bool_, 1, "C", readonly=True),
 }
 
 

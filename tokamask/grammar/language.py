@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from functools import cache, wraps
-from operator import add
+from hashlib import blake2b
 from threading import Lock
 from typing import ParamSpec
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
 
-from tokamask.grammar.automaton import Flags, Rows, Table, distances, explore, minimal, row_keys
+from tokamask.grammar.automaton import Rows, distances, flat
+from tokamask.grammar.minimisation import FlatAutomaton, minimal, unite_columns
+from tokamask.grammar.products import Automaton, Combination, have_common_text, product
+from tokamask.grammar.text_counts import MANY, texts_left
 from tokamask.grammar.word_automaton import word_automaton
 
 # Memory that remembered results of one function may hold, in bytes of transition tables.
@@ -46,13 +49,20 @@ class Language:
     accepting: npt.NDArray[np.bool_]
 
     def __post_init__(self) -> None:
-        # Languages are shared by everything that asks for the same one.
-        for array in (self.byte_class, self.transitions, self.accepting):
+        # Languages are shared by everything that asks for the same one; kernels read the arrays as they lie in memory.
+        for name, dtype in (("byte_class", np.uint8), ("transitions", np.int32), ("accepting", np.bool_)):
+            array = np.ascontiguousarray(getattr(self, name), dtype=dtype)
             array.flags.writeable = False
+            object.__setattr__(self, name, array)
 
     @property
     def is_empty(self) -> bool:
         return len(self.accepting) == 0
+
+    @property
+    def automaton(self) -> Automaton:
+        """The three arrays."""
+        return self.byte_class, self.transitions, self.accepting
 
     def matches(self, text: bytes) -> bool:
         """Whether `text` as a whole is in the language."""
@@ -114,29 +124,39 @@ def assemble(byte_class: bytes, rows: Rows, accepting: Sequence[bool]) -> Langua
         accepting: one entry for each state.
     """
     order = list(dict.fromkeys(byte_class))
-    if order != list(range(len(rows[0]) if rows else 0)):
+    if rows and order != list(range(len(rows[0]))):
         rows = [[row[column] for column in order] for row in rows]
         places = np.zeros(256, dtype=np.uint8)
         places[order] = range(len(order))
         byte_class = byte_class.translate(places.tobytes())
-    return finished(byte_class, *minimal(rows, accepting))
+    return frozen(np.frombuffer(byte_class, dtype=np.uint8), minimal(flat(rows, accepting))) if rows else _EMPTY
 
 
-def finished(byte_class: bytes, rows: Rows | Table, accepting: Sequence[bool] | Flags) -> Language:
-    """Freeze an automaton that is already trimmed, numbered breadth first and has its columns in byte order."""
-    if not len(rows):
+def frozen(byte_class: npt.NDArray[np.integer], automaton: FlatAutomaton) -> Language:
+    """The language of an automaton that is trimmed, numbered breadth first and has its columns in byte order.
+
+    Its rows are used up: columns of the same targets become one. What is equal to a language still in use is that
+    language, so whoever has equal ones compares and remembers a single one.
+    """
+    rows, accepting, states, width = automaton
+    if not states:
         return _EMPTY
-    table = np.asarray(rows, dtype=np.int32)
-    # Columns of the same targets become one.
-    columns: dict[bytes, int] = {}
-    merged = [columns.setdefault(targets, len(columns)) for targets in row_keys(table.T)]
-    if len(columns) < len(merged):
-        table = table[:, [merged.index(column) for column in range(len(columns))]]
-    return Language(
-        np.array(merged, dtype=np.uint8)[np.frombuffer(byte_class, dtype=np.uint8)],
-        np.ascontiguousarray(table),
-        np.array(accepting, dtype=np.bool_),
-    )
+    column_of, room = np.empty(width, dtype=np.int32), np.empty(2 * width, dtype=np.int32)
+    width = unite_columns(rows, states, width, column_of, room)
+    own_class = column_of[byte_class].astype(np.uint8)
+    flags = accepting[:states].astype(np.bool_)
+    rows = rows[: states * width]
+    # With 256 bytes of classes in front, which tell the width, no two automata are written alike.
+    key = blake2b(b"".join((own_class.data, flags.data, rows.data)), digest_size=16).digest()
+    with _in_use_lock:
+        known = _in_use.get(key)
+        if known is None:
+            known = _in_use[key] = Language(own_class, rows.reshape(states, width).copy(), flags)
+        return known
+
+
+_in_use: WeakValueDictionary[bytes, Language] = WeakValueDictionary()
+_in_use_lock = Lock()
 
 
 _EMPTY = Language(np.zeros(256, np.uint8), np.zeros((0, 1), np.int32), np.zeros(0, np.bool_))
@@ -149,7 +169,7 @@ def empty() -> Language:
 
 @remembered
 def _words(words: tuple[bytes, ...]) -> Language:
-    return Language(*word_automaton(words)) if words else _EMPTY
+    return frozen(*word_automaton(words)) if words else _EMPTY
 
 
 def until(marker: bytes) -> Language:
@@ -213,7 +233,7 @@ def intersection(a: Language, b: Language) -> Language:
     """The texts of both."""
     if a.is_empty or b.is_empty:
         return _EMPTY
-    return _product(a, b, _Dead.STOPS, _Dead.STOPS, lambda in_a, in_b: in_a and in_b)
+    return _combined(a, b, Combination.INTERSECTION)
 
 
 @remembered
@@ -221,15 +241,20 @@ def union(a: Language, b: Language) -> Language:
     """The texts of either."""
     if a.is_empty or b.is_empty:
         return b if a.is_empty else a
-    return _product(a, b, _Dead.GOES_ON, _Dead.GOES_ON, lambda in_a, in_b: in_a or in_b)
+    return _combined(a, b, Combination.UNION)
 
 
 @remembered
 def difference(a: Language, b: Language) -> Language:
     """The texts of `a` that are not in `b`."""
-    if a.is_empty or b.is_empty:
+    if not overlap(a, b):
         return a
-    return _product(a, b, _Dead.STOPS, _Dead.GOES_ON, lambda in_a, in_b: in_a and not in_b)
+    return _combined(a, b, Combination.DIFFERENCE)
+
+
+def overlap(a: Language, b: Language) -> bool:
+    """Whether some text is in both."""
+    return not (a.is_empty or b.is_empty) and have_common_text(a.automaton, b.automaton)
 
 
 def complement_in_text(a: Language) -> Language:
@@ -237,37 +262,9 @@ def complement_in_text(a: Language) -> Language:
     return difference(any_text(), a)
 
 
-class _Dead(Enum):
-    """What a product does once one of its sides has no transition."""
-
-    STOPS = "stops"
-    GOES_ON = "goes on"
-
-
-def _product(a: Language, b: Language, a_dead: _Dead, b_dead: _Dead, accepts: Callable[[bool, bool], bool]) -> Language:
-    """The pairs of states reachable together; a pair is coded as a * width + b, one state more being the dead one."""
-    pairs = a.byte_class.astype(np.int32) * 256 + b.byte_class
-    joint, byte_class = np.unique(pairs, return_inverse=True)
-    width = len(b.accepting) + 1
-    left = _coded(a.transitions[:, joint >> 8], width, a_dead, len(a.accepting) * width)
-    right = _coded(b.transitions[:, joint & 255], 1, b_dead, len(b.accepting))
-
-    def successors(code: int) -> list[int | None]:
-        state_a, state_b = divmod(code, width)
-        return [code if code >= 0 else None for code in map(add, left[state_a], right[state_b])]
-
-    rows, codes = explore(0, successors)
-    in_a, in_b = [*a.accepting.tolist(), False], [*b.accepting.tolist(), False]
-    accepting = [accepts(in_a[code // width], in_b[code % width]) for code in codes]
-    return assemble(byte_class.astype(np.uint8).tobytes(), rows, accepting)
-
-
-def _coded(transitions: npt.NDArray[np.int32], scale: int, dead: _Dead, sink: int) -> list[list[int]]:
-    """Rows of codes, one more for the dead state; where being dead stops the product, sums become negative."""
-    stop = sink if dead is _Dead.GOES_ON else -(1 << 62)
-    coded = np.where(transitions < 0, np.int64(stop), transitions.astype(np.int64) * scale).tolist()
-    coded.append([stop] * transitions.shape[1])
-    return coded  # type: ignore[no-any-return]
+def _combined(a: Language, b: Language, combination: Combination) -> Language:
+    byte_class, pairs = product(a.automaton, b.automaton, combination)
+    return frozen(byte_class, minimal(pairs))
 
 
 def equivalent(a: Language, b: Language) -> bool:
@@ -302,24 +299,40 @@ def shortest(language: Language) -> bytes:
     return bytes(text)
 
 
-def texts_of(language: Language, most: int) -> list[bytes] | None:
-    """All texts, in byte order; None if they are more than `most`."""
+def texts_of(language: Language, most: int) -> tuple[bytes, ...] | None:
+    """All texts, in byte order; None if they are more than `most`, or at least `text_counts.MANY`.
+
+    Found once for every `Language` object.
+    """
+    if language.is_empty:
+        return ()
+    texts = _texts.get(language)
+    if texts is None:
+        if texts_left(language)[0] >= min(most + 1, MANY):
+            return None
+        texts = _texts[language] = _listed(language)
+    return texts if len(texts) <= most else None
+
+
+_texts: WeakKeyDictionary[Language, tuple[bytes, ...]] = WeakKeyDictionary()
+
+
+def _listed(language: Language) -> tuple[bytes, ...]:
+    """All texts of a finite language, in byte order."""
+    letters: list[list[bytes]] = [[] for _ in range(language.transitions.shape[1])]
+    for byte, column in enumerate(language.byte_class.tolist()):
+        letters[column].append(bytes((byte,)))
     rows, accepting = language.transitions.tolist(), language.accepting.tolist()
-    columns = language.byte_class.tolist()
-    sizes = np.bincount(language.byte_class, minlength=language.transitions.shape[1])
-    branches = ((language.transitions >= 0) @ sizes).tolist()
     texts: list[bytes] = []
-    # Every state leads to acceptance, so each path here ends in a text of its own or shares a prefix with one.
-    waiting = [(0, b"")] if rows else []
+    waiting = [(0, b"")]
     while waiting:
         state, text = waiting.pop()
         if accepting[state]:
             texts.append(text)
-        if len(texts) + len(waiting) + branches[state] > most:
-            return None
-        row = rows[state]
-        waiting += [(row[column], text + bytes((byte,))) for byte, column in enumerate(columns) if row[column] >= 0]
-    return sorted(texts)
+        for target, each in zip(rows[state], letters, strict=True):
+            if target >= 0:
+                waiting += [(target, text + letter) for letter in each]
+    return tuple(sorted(texts))
 
 
 def number_of_texts(language: Language) -> int | None:

@@ -14,8 +14,8 @@ from math import ceil, floor
 
 from tokamask.errors import CompileBudgetExceeded
 from tokamask.grammar.automaton import explore
-from tokamask.grammar.language import Language, assemble, remembered, union
-from tokamask.grammar.magnitudes import Bound, Magnitudes, signed
+from tokamask.grammar.language import Language, assemble, difference, empty, intersection, remembered, union
+from tokamask.grammar.magnitudes import Bound, at_least, multiples, signed
 from tokamask.grammar.regular_expression import pattern_language
 
 # Digits before and behind the point of a bound or value.
@@ -34,12 +34,12 @@ def integer_language(minimum: int | None, maximum: int | None, multiple_of: int 
     """
     limits = Limits.checked(minimum, maximum, False, False)
     modulus = 1 if multiple_of is None else _positive(multiple_of).numerator
-    multiples = limits.few_multiples(Fraction(modulus), modulus)
-    if multiples is not None:
-        return Language.words([str(value).encode() for value in multiples])
+    few = limits.few_multiples(Fraction(modulus), modulus)
+    if few is not None:
+        return Language.words([str(value).encode() for value in few])
     # -0 is left out: negative numbers begin at -1.
     below_zero = Limits(limits.minimum, Fraction(-1)) if limits.maximum is None or limits.maximum > -1 else limits
-    return signed(limits.magnitudes(modulus, None, False), below_zero.negated().magnitudes(modulus, None, False))
+    return signed(*(side.unsigned(modulus, 0, False) for side in (limits, below_zero.negated())))
 
 
 @remembered
@@ -62,19 +62,19 @@ def number_language(
     if minimum is None and maximum is None and multiple_of is None:
         return _any_number()
     limits = Limits.checked(minimum, maximum, exclusive_minimum, exclusive_maximum)
-    places, modulus = (None, 1) if multiple_of is None else scaled(_positive(multiple_of))
-    if places is not None:
-        multiples = limits.few_multiples(Fraction(modulus, 10**places), modulus)
-        if multiples is not None:
-            return number_values(multiples)
-    return signed(limits.magnitudes(modulus, places, True), limits.negated().magnitudes(modulus, places, True))
+    places, modulus = (0, None) if multiple_of is None else scaled(_positive(multiple_of))
+    if modulus is not None:
+        few = limits.few_multiples(Fraction(modulus, 10**places), modulus)
+        if few is not None:
+            return number_values(few)
+    return signed(*(side.unsigned(modulus, places, True) for side in (limits, limits.negated())))
 
 
 @cache
 def decimal_language() -> Language:
     """All numbers, with any number of digits before and behind the point, but no exponent."""
-    limits = Limits(None, None)
-    return signed(limits.magnitudes(1, None, True), limits.magnitudes(1, None, True))
+    unsigned = Limits(None, None).unsigned(None, 0, True)
+    return signed(unsigned, unsigned)
 
 
 def integer_spelling(value: int) -> Language:
@@ -224,13 +224,17 @@ class Limits:
             del values[-1]
         return values
 
-    def magnitudes(self, modulus: int, places: int | None, has_point: bool) -> Magnitudes | None:
-        """The numbers from 0 within the limits; None if there are none."""
-        if self.maximum is not None and (self.maximum < 0 or (self.maximum == 0 and self.exclusive_maximum)):
-            return None
-        lower = upper = None
-        if self.minimum is not None and (self.minimum > 0 or (self.minimum == 0 and self.exclusive_minimum)):
-            lower = Bound.of(self.minimum, self.exclusive_minimum)
+    def unsigned(self, modulus: int | None, places: int, has_point: bool) -> Language:
+        """The numbers from 0 within the limits that are multiples of modulus / 10**places (None: all)."""
+        if self.maximum is not None and self.maximum < 0:
+            return empty()
+        minimum, exclusive = Fraction(0), False
+        if self.minimum is not None and self.minimum >= 0:
+            minimum, exclusive = self.minimum, self.exclusive_minimum
+        language = at_least(Bound.of(minimum, exclusive), has_point)
         if self.maximum is not None:
-            upper = Bound.of(self.maximum, self.exclusive_maximum)
-        return Magnitudes(lower, upper, modulus, places, has_point)
+            beyond = Bound.of(self.maximum, not self.exclusive_maximum)
+            language = difference(language, at_least(beyond, has_point))
+        if modulus is None or (modulus == 1 and not has_point):
+            return language
+        return intersection(language, multiples(modulus, places, has_point))

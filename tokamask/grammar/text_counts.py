@@ -1,36 +1,71 @@
-"""How many texts of a language are left from each state of its automaton."""
+"""How many texts a language has left from each state of its automaton."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from tokamask.grammar.language import Language
+from tokamask.grammar.jit import jit
+
+if TYPE_CHECKING:
+    from tokamask.grammar.language import Language
+
+__all__ = ["MANY", "texts_left"]
+
+Words = npt.NDArray[np.int32]
+Columns = npt.NDArray[np.uint8]
+Table = npt.NDArray[np.int32]
+Flags = npt.NDArray[np.bool_]
 
 MANY = 1 << 20
 """As many as this, or endlessly many."""
 
 
-def texts_left(language: Language) -> npt.NDArray[np.int32]:
-    """int32 (states,): the texts that lead from each state to acceptance, at most MANY.
+def texts_left(language: Language) -> Words:
+    """int32 (states,): the texts that lead from each state to acceptance, at most MANY."""
+    states, width = language.transitions.shape
+    counts, room = np.full(states, -1, dtype=np.int32), np.zeros(2 * states + width, dtype=np.int32)
+    if states:
+        count_texts(language.byte_class, language.transitions, language.accepting, MANY, counts, room)
+    return counts
 
-    States are counted once all they lead to are (Kahn 1962), so those before a cycle are left over.
+
+@jit
+def count_texts(
+    byte_class: Columns, transitions: Table, accepting: Flags, many: int, counts: Words, room: Words
+) -> None:
+    """Depth first, each state once all it leads to are counted.
+
+    Every state leads to acceptance, so whatever leads back to a state on the way to it has endlessly many texts.
+
+    Args:
+        counts: -1 for each state.
+        room: 2 words for each state and one for each column, all 0.
     """
-    rows = language.transitions.tolist()
-    columns = language.byte_class.tolist()
-    edges = [[row[column] for column in columns if row[column] >= 0] for row in rows]
-    sources: list[list[int]] = [[] for _ in rows]
-    for state, targets in enumerate(edges):
-        for target in targets:
-            sources[target].append(state)
-    waiting_for = list(map(len, edges))
-    counts = language.accepting.astype(np.int64).tolist()
-    ready = [state for state, number in enumerate(waiting_for) if number == 0]
-    for state in ready:
-        for source in sources[state]:
-            counts[source] = min(MANY, counts[source] + counts[state])
-            waiting_for[source] -= 1
-            if waiting_for[source] == 0:
-                ready.append(source)
-    counts = [MANY if number else count for number, count in zip(waiting_for, counts, strict=True)]
-    return np.array(counts, dtype=np.int32)
+    states, width = transitions.shape
+    path, column_of, bytes_of = room[:states], room[states : 2 * states], room[2 * states :]
+    for byte in range(256):
+        bytes_of[byte_class[byte]] += 1
+    on_path = -2
+    counts[0] = on_path
+    depth = 0
+    while depth >= 0:
+        state = path[depth]
+        if column_of[depth] < width:
+            target = transitions[state, column_of[depth]]
+            column_of[depth] += 1
+            if target >= 0 and counts[target] == -1:
+                counts[target] = on_path
+                depth += 1
+                path[depth] = target
+                column_of[depth] = 0
+        else:
+            count = int(accepting[state])
+            for column in range(width):
+                target = transitions[state, column]
+                if target >= 0:
+                    count += many if counts[target] == on_path else bytes_of[column] * counts[target]
+            counts[state] = min(many, count)
+            depth -= 1

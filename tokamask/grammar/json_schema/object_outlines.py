@@ -27,6 +27,7 @@ from tokamask.grammar.language import (
     any_text,
     difference,
     intersection,
+    overlap,
     texts_of,
 )
 
@@ -238,7 +239,7 @@ def _placements(
     placements = [_Placement(required, {}, ())]
     rules = [*names.rules, NameRule(names.rest, names.additional)]
     for language, value in witnesses:
-        within = [index for index, rule in enumerate(rules) if not intersection(rule.language, language).is_empty]
+        within = [index for index, rule in enumerate(rules) if overlap(rule.language, language)]
         declared = [name for name in names.properties if language.matches(name.encode())]
         further: list[_Placement] = []
         for placement in placements:

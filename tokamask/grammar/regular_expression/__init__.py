@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Literal
 
 from tokamask.errors import CompileBudgetExceeded, UnsupportedFeature
-from tokamask.grammar.language import Language, remembered
-from tokamask.grammar.regular_expression.alphabet import spelled_out
+from tokamask.grammar.language import Language, difference, intersection, remembered
 from tokamask.grammar.regular_expression.determinisation import full_match, somewhere
 from tokamask.grammar.regular_expression.ecma import EcmaReader
+from tokamask.grammar.regular_expression.opening_lookaheads import opening_of
 from tokamask.grammar.regular_expression.python import PythonReader
 from tokamask.grammar.regular_expression.reader import FLAG_NAMES, Flags
+from tokamask.grammar.regular_expression.spelling import spelled_out
 from tokamask.grammar.regular_expression.syntax import Node
 
 __all__ = ["Dialect", "pattern_language", "read_pattern"]
@@ -50,8 +51,12 @@ def pattern_language(pattern: str, dialect: Dialect, *, search: bool, flags: str
         CompileBudgetExceeded: the pattern needs too many states or too much time.
     """
     try:
-        tree = read_pattern(pattern, dialect, flags)
-        automaton = somewhere(tree) if search else full_match(tree)
+        required, forbidden, rest = opening_of(read_pattern(pattern, dialect, flags), at_start=not search)
+        language = spelled_out(somewhere(rest) if search else full_match(rest))
+        for node in required:
+            language = intersection(language, spelled_out(somewhere(node)))
+        for node in forbidden:
+            language = difference(language, spelled_out(somewhere(node)))
     except RecursionError:
         raise CompileBudgetExceeded("the regular expression nests too many groups") from None
-    return spelled_out(automaton.alphabet, automaton.rows, automaton.accepting)
+    return language

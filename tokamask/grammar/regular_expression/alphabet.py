@@ -7,7 +7,7 @@ a handful of columns, and only then spelled out in bytes.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -15,17 +15,13 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from tokamask.errors import CompileBudgetExceeded
-from tokamask.grammar.automaton import Rows, Table, numbered_breadth_first, row_keys
-from tokamask.grammar.budget import check_time, present_budget
-from tokamask.grammar.language import Language, finished
 from tokamask.grammar.regular_expression.code_points import ANY, CodePoints
 
 # Consecutive code points (first, last, cell).
 Segments = tuple[tuple[int, int, int], ...]
-# What follows a byte: nothing, the end of a code point of cell c (c), or inner node i (_INNER - i).
-_NOTHING = -1
-_INNER = -2
+# What follows a byte: nothing, the end of a code point of cell c (c), or inner node i (INNER - i).
+NOTHING = -1
+INNER = -2
 
 
 @dataclass(frozen=True)
@@ -34,15 +30,15 @@ class Alphabet:
     masks: for each set of the expression the cells in it, as a bitset.
     size: the number of cells.
     byte_class: the column of each of the 256 bytes, in the order of first bytes.
-    lead: what follows each column at the start of a code point.
-    inner: what follows each column at the inner nodes.
+    lead: int32, what follows each column at the start of a code point: NOTHING, a cell, or an inner node.
+    inner: int32 (nodes * columns,), what follows each column at the inner nodes, children before their parents.
     """
 
     masks: dict[CodePoints, int]
     size: int
     byte_class: bytes
-    lead: tuple[int, ...]
-    inner: tuple[tuple[int, ...], ...]
+    lead: npt.NDArray[np.int32]
+    inner: npt.NDArray[np.int32]
 
 
 def bits(bitset: int) -> Iterator[int]:
@@ -95,8 +91,9 @@ def alphabet_of(sets: frozenset[CodePoints]) -> Alphabet:
     high_class, high_lead, inner = _multibyte(tuple(beyond))
     columns = {cell: column for column, cell in enumerate(dict.fromkeys(ascii_cells))}
     byte_class = bytes([columns[cell] for cell in ascii_cells]) + bytes(len(columns) + c for c in high_class)
-    inner = tuple((_NOTHING,) * len(columns) + row for row in inner)
-    return Alphabet(masks, len(cells), byte_class, (*columns, *high_lead), inner)
+    lead = np.array((*columns, *high_lead), dtype=np.int32)
+    padded = np.array([(NOTHING,) * len(columns) + row for row in inner], dtype=np.int32)
+    return Alphabet(masks, len(cells), byte_class, lead, padded.reshape(-1))
 
 
 @lru_cache(maxsize=256)
@@ -115,71 +112,30 @@ def _multibyte(segments: Segments) -> tuple[bytes, tuple[int, ...], tuple[tuple[
         return even[depth, cell]
 
     def intern(children: tuple[int, ...]) -> int:
-        if all(child == _NOTHING for child in children):
-            return _NOTHING
-        return _INNER - known.setdefault(children, len(known))
+        if all(child == NOTHING for child in children):
+            return NOTHING
+        return INNER - known.setdefault(children, len(known))
 
     def node(depth: int, first: int, floor: int) -> int:
         """What follows once only `depth` bytes are missing: the code points from `first`, none below `floor`."""
         last = first + (1 << 6 * depth) - 1
         place = bisect_right(ends, first - 1)
         if last < floor or place == len(segments) or segments[place][0] > last:
-            return _NOTHING
+            return NOTHING
         low, high, cell = segments[place]
         if low <= first and last <= high:
             return filled(depth, cell)
         step = 1 << 6 * (depth - 1)
         return intern(tuple([node(depth - 1, first + i * step, floor) for i in range(64)]))
 
-    lead = [_NOTHING] * 128
+    lead = [NOTHING] * 128
     for byte in range(0xC2, 0xF5):
         depth = 1 if byte < 0xE0 else 2 if byte < 0xF0 else 3
         # The shortest spelling is the only one: each length begins where the one before ends (RFC 3629, section 3).
         payload = byte & (0x1F, 0x0F, 0x07)[depth - 1]
         lead[byte - 0x80] = node(depth, payload << 6 * depth, (0x80, 0x800, 0x10000)[depth - 1])
-    signatures = [(lead[i], *(row[i] if i < 64 else _NOTHING for row in known)) for i in range(128)]
+    signatures = [(lead[i], *(row[i] if i < 64 else NOTHING for row in known)) for i in range(128)]
     columns = {signature: column for column, signature in enumerate(dict.fromkeys(signatures))}
     by_column = list(columns)
     rows = tuple(tuple(signature[1 + number] for signature in by_column) for number in range(len(known)))
     return bytes(columns[signature] for signature in signatures), tuple(s[0] for s in by_column), rows
-
-
-def spelled_out(alphabet: Alphabet, rows: Rows, accepting: Sequence[bool]) -> Language:
-    """The UTF-8 language of a minimal, trimmed automaton over the cells of `alphabet`.
-
-    The result is minimal too: texts end, and code points begin, only at the states of the automaton itself, and the
-    states in between are shared whenever they lead to the same places.
-
-    Raises:
-        CompileBudgetExceeded: there are more states than the budget allows.
-    """
-    if not rows:
-        return finished(alphabet.byte_class, [], [])
-    table = np.array(rows, dtype=np.int32)
-    nowhere = np.full(len(rows), -1, dtype=np.int32)
-    # A place is a state of the automaton or, numbered behind those, one in between: what follows each column there.
-    inner: list[npt.NDArray[np.int32]] = []
-    places = {row_keys(np.full((1, len(alphabet.lead)), -1, dtype=np.int32))[0]: -1}
-
-    def following(columns: tuple[int, ...]) -> Table:
-        """The place after each column for every state of the automaton."""
-        return np.column_stack(
-            [
-                table[:, follows] if follows >= 0 else nowhere if follows == _NOTHING else inner[_INNER - follows]
-                for follows in columns
-            ]
-        )
-
-    most = present_budget().states
-    # Children are interned before their parents.
-    for columns in alphabet.inner:
-        check_time()
-        keys = row_keys(following(columns))
-        inner.append(np.array([places.setdefault(key, len(rows) + len(places) - 1) for key in keys], dtype=np.int32))
-        if len(rows) + len(places) - 1 > most:
-            raise CompileBudgetExceeded(
-                f"the expression needs more than {most} states in UTF-8; use smaller repetition counts"
-            )
-    between = np.frombuffer(b"".join(list(places)[1:]), dtype=np.int32).reshape(-1, len(alphabet.lead))
-    bytewise, order = numbered_breadth_first(np.concatenate((following(alphabet.lead), between)))
-    return finished(alphabet.byte_class, bytewise, [place < len(rows) and accepting[place] for place in order])

@@ -10,9 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
 
 from tokamask.errors import CompileBudgetExceeded, UnsupportedFeature
-from tokamask.grammar.automaton import Rows, explore, minimal
+from tokamask.grammar.automaton import Rows, explore, flat
+from tokamask.grammar.minimisation import FlatAutomaton, minimal
 from tokamask.grammar.regular_expression.alphabet import Alphabet, alphabet_of, bits
 from tokamask.grammar.regular_expression.code_points import ANY, CodePoints
 from tokamask.grammar.regular_expression.positions import Positions, anywhere, beginning, ending, whole
@@ -41,14 +45,21 @@ class CellAutomaton:
     """A minimal automaton over the cells of `alphabet`."""
 
     alphabet: Alphabet
-    rows: Rows
-    accepting: list[bool]
+    flat: FlatAutomaton
 
     @classmethod
     def minimal(cls, alphabet: Alphabet, rows: Rows, accepting: list[bool]) -> CellAutomaton:
         """The minimal automaton for the language of any one."""
-        table, flags = minimal(rows, accepting)
-        return cls(alphabet, table.tolist(), flags.tolist())
+        return cls(alphabet, minimal(flat(rows, accepting)))
+
+    @cached_property
+    def rows(self) -> Rows:
+        rows, _, states, width = self.flat
+        return rows[: states * width].reshape(states, width).tolist()
+
+    @cached_property
+    def accepting(self) -> list[bool]:
+        return self.flat.accepting[: self.flat.states].astype(np.bool_).tolist()  # type: ignore[no-any-return]
 
 
 def full_match(node: Node) -> CellAutomaton:
