@@ -26,7 +26,7 @@ from tokamask.grammar.json_schema.demands import (
     StringDemand,
 )
 from tokamask.grammar.json_schema.drafts import Draft
-from tokamask.grammar.json_schema.keywords import KIND_OF_TYPE, keywords_of
+from tokamask.grammar.json_schema.keywords import KIND_OF_TYPE, alternatives_of_type, keywords_of
 from tokamask.grammar.json_schema.known import ValueObligation
 from tokamask.grammar.json_schema.obligations import NOTHING, Obligation
 from tokamask.grammar.json_schema.places import Place, pointer_at
@@ -35,12 +35,23 @@ from tokamask.grammar.json_schema.values import Json, Kind, equality_key, exact,
 
 # Values not listed yet; no key is equal to it.
 _UNREAD: frozenset[Hashable] = frozenset((object(),))
+# The keywords of half of all schema objects.
+_TYPE = frozenset(("type",))
+# Stands for what is being read.
+_UNDER_WAY: Alternatives = {}
 
 
 class SchemaObligation(Obligation):
     """A schema object in its scope."""
 
-    __slots__ = ("_aim", "_all", "_catalogue", "_is_aimed", "_listed", "_readings", "schema", "scope")
+    # What was found out already. Most schema objects are read once, in one way, so the rest stands here for all.
+    _alternatives: Alternatives | None = None
+    _denials: Alternatives | None = None
+    _evaluations: Alternatives | None = None
+    _listed: frozenset[Hashable] | None = _UNREAD
+    _all: frozenset[Hashable] | None = _UNREAD
+    _is_aimed = False
+    _aim: Node | None = None
 
     def __init__(
         self,
@@ -54,17 +65,11 @@ class SchemaObligation(Obligation):
         self.schema = schema
         self.scope = scope
         self._catalogue = catalogue
-        # What was read already, by the name of the reading; None for what is being read.
-        self._readings: dict[str, Alternatives | None] = {}
-        self._listed: frozenset[Hashable] | None = _UNREAD
-        self._all: frozenset[Hashable] | None = _UNREAD
-        self._is_aimed = False
-        self._aim: Node | None = None
 
     @property
     def is_used(self) -> bool:
         """Whether it has been expanded, or followed where it is a mere reference."""
-        return bool(self._readings) or self._aim is not None
+        return any(found is not None for found in (self._alternatives, self._denials, self._evaluations, self._aim))
 
     def aim(self) -> Node | None:
         if "$ref" not in self.schema or self._is_aimed:
@@ -86,19 +91,20 @@ class SchemaObligation(Obligation):
         keywords = keywords_of(self.scope.dialect)
         return not any(keyword in keywords for keyword in self.schema if keyword != "$ref")
 
-    def clauses(self) -> Clauses:
+    def _asserted(self) -> list[str]:
+        """The keywords that say something here, in the schema's order."""
+        if "$ref" in self.schema and self.scope.draft <= Draft.DRAFT_7:
+            # "All other properties in a "$ref" object MUST be ignored" (draft 7, core, section 8.3).
+            return ["$ref"]
+        keywords = keywords_of(self.scope.dialect)
+        return [keyword for keyword in self.schema if keyword in keywords]
+
+    def _clauses(self) -> Clauses:
         """What the keywords say, each read by its function."""
         clauses = Clauses(self, self._catalogue)
-        keywords = keywords_of(self.scope.dialect)
-        schema = self.schema
-        if "$ref" in schema and self.scope.draft <= Draft.DRAFT_7:
-            # "All other properties in a "$ref" object MUST be ignored" (draft 7, core, section 8.3).
-            keywords["$ref"](clauses, schema["$ref"], schema)
-            return clauses
-        for keyword, value in schema.items():
-            read = keywords.get(keyword)
-            if read is not None:
-                read(clauses, value, schema)
+        schema, keywords = self.schema, keywords_of(self.scope.dialect)
+        for keyword in self._asserted():
+            keywords[keyword](clauses, schema[keyword], schema)
         return clauses
 
     def has_keyword(self, keyword: str) -> bool:
@@ -110,13 +116,11 @@ class SchemaObligation(Obligation):
         return self._listed
 
     def _read_list(self) -> frozenset[Hashable] | None:
-        schema, keywords = self.schema, keywords_of(self.scope.dialect)
-        if "$ref" in schema and self.scope.draft <= Draft.DRAFT_7:
-            return None
-        if "const" in schema and "const" in keywords:
-            return frozenset((equality_key(schema["const"], self.place),))
-        if isinstance(schema.get("enum"), list) and "enum" in keywords:
-            return frozenset([equality_key(value, self.place) for value in schema["enum"]])
+        asserted = self._asserted()
+        if "const" in asserted:
+            return frozenset((equality_key(self.schema["const"], self.place),))
+        if "enum" in asserted and isinstance(self.schema["enum"], list):
+            return frozenset([equality_key(value, self.place) for value in self.schema["enum"]])
         return None
 
     def all_values(self) -> frozenset[Hashable] | None:
@@ -126,8 +130,7 @@ class SchemaObligation(Obligation):
 
     def _list_if_complete(self) -> frozenset[Hashable] | None:
         """The listed values, where nothing but their type is asserted besides."""
-        keywords = keywords_of(self.scope.dialect)
-        asserted = [keyword for keyword in self.schema if keyword in keywords]
+        asserted = self._asserted()
         if asserted in (["enum"], ["const"]):
             return self.listed_values()
         if "type" in asserted and sorted(asserted) in (["enum", "type"], ["const", "type"]):
@@ -139,27 +142,28 @@ class SchemaObligation(Obligation):
         return None
 
     def alternatives(self) -> Alternatives:
-        return self._readings.get("alternatives") or self._read("alternatives", Clauses.alternatives)
+        if self._alternatives is None and self.schema.keys() & keywords_of(self.scope.dialect).keys() == _TYPE:
+            self._alternatives = alternatives_of_type(self.schema["type"], self.scope.draft)
+        return self._alternatives or self._read("_alternatives", Clauses.alternatives)
 
     def denials(self) -> Alternatives:
-        return self._readings.get("denials") or self._read("denials", Clauses.denials)
+        return self._denials or self._read("_denials", Clauses.denials)
 
     def evaluations(self) -> Alternatives:
-        return self._readings.get("evaluations") or self._read("evaluations", Clauses.evaluations)
+        return self._evaluations or self._read("_evaluations", Clauses.evaluations)
 
     def _read(self, name: str, reading: Callable[[Clauses], Alternatives]) -> Alternatives:
-        if name in self._readings:
-            known = self._readings[name]
-            if known is None:
-                raise GrammarError("the schema refers to itself without anything in between", pointer=self.pointer)
-            return known
-        self._readings[name] = None
-        try:
-            known = reading(self.clauses())
-        except BaseException:
-            del self._readings[name]
-            raise
-        self._readings[name] = known
+        known: Alternatives | None = getattr(self, name)
+        if known is _UNDER_WAY:
+            raise GrammarError("the schema refers to itself without anything in between", pointer=self.pointer)
+        if known is None:
+            setattr(self, name, _UNDER_WAY)
+            try:
+                known = reading(self._clauses())
+            except BaseException:
+                setattr(self, name, None)
+                raise
+            setattr(self, name, known)
         return known
 
 
@@ -187,28 +191,26 @@ class Catalogue:
 
     def schema(self, schema: Json, scope: Scope, place: Place) -> Node:
         """The node of one schema: a set of one obligation, or of none if it accepts everything."""
-        if schema is True:
-            return ANYTHING
-        if schema is False:
-            return NOTHING
         if not isinstance(schema, dict):
-            pointer = pointer_at(place)
-            raise GrammarError(f"a schema must be an object or a boolean, not {schema!r:.40}", pointer=pointer)
-        if not schema:
-            return ANYTHING
-        node = self._by_schema.get((id(schema), id(scope)))
+            return _boolean(schema, place)
+        key = id(schema), id(scope)
+        node = self._by_schema.get(key)
         if node is None:
+            if not schema:
+                return ANYTHING
             inner = scope
             if "$id" in schema or "id" in schema:
                 inner = scope.entered(schema, pointer_at(place))
-            if self.options.merges_copies:
-                copy = self._contents.number(schema, keywords_of(inner.dialect)), id(inner)
-                node = self._by_content.get(copy)
-                if node is None:
-                    node = self._by_content[copy] = self._new(schema, inner, place)
-            else:
-                node = self._new(schema, inner, place)
-            self._by_schema[id(schema), id(scope)] = node
+            node = self._merged(schema, inner, place) if self.options.merges_copies else self._new(schema, inner, place)
+            self._by_schema[key] = node
+        return node
+
+    def _merged(self, schema: dict[str, Json], scope: Scope, place: Place) -> Node:
+        """The node of a schema, that of the first one which says the same."""
+        copy = self._contents.number(schema, keywords_of(scope.dialect)), id(scope)
+        node = self._by_content.get(copy)
+        if node is None:
+            node = self._by_content[copy] = self._new(schema, scope, place)
         return node
 
     def _new(self, schema: dict[str, Json], scope: Scope, place: Place) -> Node:
@@ -273,3 +275,12 @@ class Catalogue:
         if strings:
             result[Kind.STRING] = (StringDemand(values=frozenset(strings)),)
         return result
+
+
+def _boolean(schema: Json, place: Place) -> Node:
+    """The node of a schema that is no object."""
+    if schema is True:
+        return ANYTHING
+    if schema is False:
+        return NOTHING
+    raise GrammarError(f"a schema must be an object or a boolean, not {schema!r:.40}", pointer=pointer_at(place))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from tokamask.grammar.json_schema.demands import (
     ANY_INTEGER,
     ANY_VALUE,
     ANYTHING,
+    PLAIN_INTEGER,
     Alternatives,
     ArrayDemand,
     Concern,
@@ -74,13 +75,13 @@ class Clauses:
     at_least: tuple[PropertyCount, ...] = ()
     at_most: tuple[PropertyCount, ...] = ()
     unevaluated_properties: Node | None = None
+    _concerns: Mapping[Kind, tuple[Concern, ...]] = {}
     # How many of the schemas that hold beside the own assertions come before `properties`; see `_in_order`.
     _place_of_own: int | None = None
 
     def __init__(self, obligation: SchemaObligation, catalogue: Catalogue) -> None:
         self._obligation = obligation
         self._catalogue = catalogue
-        self._concerns: dict[Kind, tuple[Concern, ...]] = {}
         # What holds beside the schema's own assertions.
         self._formulas: list[Formula] = []
 
@@ -100,7 +101,13 @@ class Clauses:
 
     def child(self, schema: Json, *path: str | int) -> Node:
         """The node of a subschema at `path` below this schema."""
-        return self._catalogue.schema(schema, self._obligation.scope, (self._obligation.place, path))
+        obligation = self._obligation
+        return self._catalogue.schema(schema, obligation.scope, (obligation.place, path))
+
+    def children(self, schemas: Mapping[str, Json], keyword: str) -> dict[str, Node]:
+        """The nodes of the subschemas that a keyword has by name."""
+        node, scope, place = self._catalogue.schema, self._obligation.scope, self._obligation.place
+        return {name: node(schema, scope, (place, (keyword, name))) for name, schema in schemas.items()}
 
     def referenced(self, reference: str, keyword: str) -> Node:
         """The node of the schema that a reference leads to; raises as `Scope.resolve` does."""
@@ -146,8 +153,8 @@ class Clauses:
     def refuse(self, keyword: str, reason: str, *kinds: Kind) -> None:
         """The keyword cannot be enforced on values of these kinds (none given: on any)."""
         refusal = Refusal(self.pointer(keyword), keyword, reason)
-        for kind in kinds or ALL_KINDS:
-            self._concerns[kind] = (*self._concerns.get(kind, ()), refusal)
+        more = {kind: (*self._concerns.get(kind, ()), refusal) for kind in kinds or ALL_KINDS}
+        self._concerns = {**self._concerns, **more}
 
     def alternatives(self) -> Alternatives:
         if self._looks_at_unevaluated:
@@ -200,59 +207,40 @@ class Clauses:
     def _own(self) -> Alternatives:
         """The schema's own assertions, without the schemas it applies beside them."""
         own = {kind: (self._demand(kind),) for kind in self.kinds}
-        if self.kinds is ALL_KINDS and all(demands[0] is ANY_DEMAND[kind] for kind, demands in own.items()):
-            return ANY_VALUE
-        return own
+        return ANY_VALUE if self.kinds is ALL_KINDS and own == ANY_VALUE else own
 
     def _demand(self, kind: Kind) -> Demand:
-        demand = self._bare_demand(kind)
+        bare = _BARE.get(kind)
+        demand = ANY_DEMAND[kind] if bare is None else bare(self)
         return demand._replace(concerns=self._concerns[kind]) if kind in self._concerns else demand
 
-    def _bare_demand(self, kind: Kind) -> Demand:
-        if kind is Kind.STRING:
-            if self.minimum_length or self.maximum_length is not None or self.languages:
-                return StringDemand(self.minimum_length, self.maximum_length, self.languages)
-        elif kind is Kind.NUMBER:
-            plain = self.integral and self.draft < Draft.DRAFT_6
-            if plain or self._lower is not None or self._upper is not None or self.multiple_of is not None:
-                return NumberDemand(
-                    self.integral,
-                    self._lower,
-                    self._lower_open,
-                    self._upper,
-                    self._upper_open,
-                    self.multiple_of,
-                    plain=plain,
-                )
-            if self.integral:
-                return ANY_INTEGER
-        elif kind is Kind.ARRAY:
-            if (
-                self.prefix
-                or self.rest
-                or self.minimum_items
-                or self.maximum_items is not None
-                or self.counts
-                or self.distinct
-            ):
-                rest = self.rest or ANYTHING
-                limits = self.minimum_items, self.maximum_items
-                return ArrayDemand(self.prefix, rest, *limits, self.counts, self.distinct)
-        elif kind is Kind.OBJECT and (
-            self.properties
-            or self.required
-            or self.additional
-            or self.patterns
-            or self.names
-            or self.at_least
-            or self.at_most
-        ):
-            return self._object()
-        return ANY_DEMAND[kind]
+    def _string(self) -> Demand:
+        if self.minimum_length or self.maximum_length is not None or self.languages:
+            return StringDemand(self.minimum_length, self.maximum_length, self.languages)
+        return ANY_DEMAND[Kind.STRING]
 
-    def _object(self) -> ObjectDemand:
+    def _number(self) -> Demand:
+        plain = self.integral and self.draft < Draft.DRAFT_6
+        if self._lower is not None or self._upper is not None or self.multiple_of is not None:
+            lower, upper = (self._lower, self._lower_open), (self._upper, self._upper_open)
+            return NumberDemand(self.integral, *lower, *upper, self.multiple_of, plain=plain)
+        if self.integral:
+            return PLAIN_INTEGER if plain else ANY_INTEGER
+        return ANY_DEMAND[Kind.NUMBER]
+
+    def _array(self) -> Demand:
+        limits = self.minimum_items, self.maximum_items
+        if self.rest or self.prefix or limits != (0, None) or self.counts or self.distinct:
+            return ArrayDemand(self.prefix, self.rest or ANYTHING, *limits, self.counts, self.distinct)
+        return ANY_DEMAND[Kind.ARRAY]
+
+    def _object(self) -> Demand:
         """Declared names also meet the patterns they match; others the patterns, or else `additionalProperties`."""
-        properties: Mapping[str, Node] = self.properties
+        if not (self.properties or self.required or self.additional or self.patterns or self.names) and not (
+            self.at_least or self.at_most
+        ):
+            return ANY_DEMAND[Kind.OBJECT]
+        properties = self.properties
         rules: tuple[NameRule, ...] = ()
         # A name may match a pattern that is not enforced, and then it is none of the others.
         additional = (self.additional or ANYTHING) if self.patterns_are_known else ANYTHING
@@ -280,3 +268,12 @@ class Clauses:
         return SeenNames(
             frozenset(self.properties), languages, self.additional is not None or not self.patterns_are_known
         )
+
+
+# What the keywords ask of the values of a kind; of null and the booleans there is nothing to ask.
+_BARE: Mapping[Kind, Callable[[Clauses], Demand]] = {
+    Kind.STRING: Clauses._string,
+    Kind.NUMBER: Clauses._number,
+    Kind.ARRAY: Clauses._array,
+    Kind.OBJECT: Clauses._object,
+}

@@ -106,7 +106,9 @@ def followed(node: Node) -> Node:
     if len(node) == 1:
         (obligation,) = node
         aim = obligation.aim()
-        node = node if aim is None else aim
+        if aim is None:
+            return node
+        node = aim
     else:
         # By rank: a schema that is reached here for the first time gets its own rank now.
         aims = {obligation: aim for obligation in sorted(node, key=rank_of) if (aim := obligation.aim()) is not None}

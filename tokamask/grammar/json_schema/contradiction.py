@@ -26,7 +26,7 @@ def contradiction(expansion: Expansion, productive: bytearray, number: int) -> t
     seen: set[int] = set()
     while number not in seen:
         seen.add(number)
-        alternatives = expansion.expanded(number)
+        alternatives = expansion.alternatives[number]
         if not alternatives:
             return pointer_of(expansion.nodes[number]), _why_empty(expansion.nodes[number], DEPTH_SHOWN)
         outline = alternatives[0].outline

@@ -199,5 +199,6 @@ ANY_DEMAND: Mapping[Kind, Demand] = {
     Kind.OBJECT: ObjectDemand(),
 }
 ANY_INTEGER = NumberDemand(integral=True)
+PLAIN_INTEGER = NumberDemand(integral=True, plain=True)
 ANY_VALUE: Alternatives = {kind: (demand,) for kind, demand in ANY_DEMAND.items()}
 NO_VALUE: Alternatives = {}

@@ -63,7 +63,7 @@ def dialect_of(schema: Json, default: Dialect, metaschema: Callable[[str], Json 
     for _ in range(_DEPTH):
         uri = schema.get("$schema") if isinstance(schema, dict) else None
         if uri is None:
-            return default._replace(without=excluded or default.without)
+            return default._replace(without=excluded) if excluded else default
         if not isinstance(uri, str):
             raise GrammarError(f"$schema must be a URI, not {uri!r}", pointer="#/$schema")
         draft = DRAFT_BY_URI.get(uri.partition("://")[2].rstrip("#"))

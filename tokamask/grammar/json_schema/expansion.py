@@ -6,8 +6,8 @@ nodes again. There are finitely many sets, so a recursive schema ends here as a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, cast
 
 from tokamask.errors import CompileBudgetExceeded, UnsupportedFeature
 from tokamask.grammar.budget import check_time, present_budget
@@ -15,6 +15,8 @@ from tokamask.grammar.json_schema.array_outlines import ItemsForm, array_form
 from tokamask.grammar.json_schema.complement import followed
 from tokamask.grammar.json_schema.demands import (
     ANY_DEMAND,
+    ANY_INTEGER,
+    PLAIN_INTEGER,
     ArrayDemand,
     BooleanDemand,
     Concern,
@@ -63,11 +65,13 @@ class Alternative(NamedTuple):
 
 
 # What the scalars that are spelled the same way under all options mostly are, by the identity of the demand.
-_ORDINARY: Mapping[int, Alternative] = {
-    id(ANY_DEMAND[Kind.NULL]): Alternative(NULL),
-    id(ANY_DEMAND[Kind.BOOLEAN]): Alternative(BOOLEAN),
-    id(ANY_DEMAND[Kind.STRING]): Alternative(StringShape()),
+_ORDINARY: Mapping[int, tuple[Alternative, ...]] = {
+    id(ANY_DEMAND[Kind.NULL]): (Alternative(NULL),),
+    id(ANY_DEMAND[Kind.BOOLEAN]): (Alternative(BOOLEAN),),
+    id(ANY_DEMAND[Kind.STRING]): (Alternative(StringShape()),),
 }
+# The demands whose alternatives are the same throughout an expansion.
+_UNCONDITIONAL = frozenset(map(id, (*ANY_DEMAND.values(), ANY_INTEGER, PLAIN_INTEGER)))
 
 
 def pairs_of(concern: Concern) -> Sequence[Node]:
@@ -82,6 +86,9 @@ class Expansion:
         """`is_thorough`: whether to look for alternatives that say nothing new, as negations make them."""
         self._is_thorough = is_thorough
         self._number_shape = number_shape
+        self._ordinary = dict(_ORDINARY)
+        self._scalars_of: dict[Demand, tuple[Alternative, ...]] = {}
+        self._most = present_budget().nodes
         self.nodes: list[Node] = []
         self._alternatives: list[tuple[Alternative, ...] | None] = []
         self._numbers: dict[Node, int] = {}
@@ -93,40 +100,39 @@ class Expansion:
         number = self._numbers.get(node)
         if number is None:
             aimed = followed(node)
-            number = self._numbers[node] = self._added(node) if aimed == node else self.number(aimed)
+            if aimed == node:
+                number = len(self.nodes)
+                if number >= self._most:
+                    raise self._too_many(node)
+                self.nodes.append(node)
+                self._alternatives.append(None)
+            else:
+                number = self.number(aimed)
+            self._numbers[node] = number
         return number
 
-    def _added(self, node: Node) -> int:
-        number = len(self.nodes)
-        most = present_budget().nodes
-        if number >= most:
-            raise CompileBudgetExceeded(
-                f"the schema unfolds into more than {most} nodes; simplify it or raise Budget.nodes",
-                pointer=pointer_of(node),
-            )
-        self.nodes.append(node)
-        self._alternatives.append(None)
-        return number
+    def _too_many(self, node: Node) -> CompileBudgetExceeded:
+        return CompileBudgetExceeded(
+            f"the schema unfolds into more than {self._most} nodes; simplify it or raise Budget.nodes",
+            pointer=pointer_of(node),
+        )
 
-    def expanded(self, number: int) -> tuple[Alternative, ...]:
-        """The alternatives of a node, once `complete` is through."""
-        alternatives = self._alternatives[number]
-        assert alternatives is not None, "complete() expands every node"
-        return alternatives
+    @property
+    def alternatives(self) -> list[tuple[Alternative, ...]]:
+        """The alternatives of each node, by its number, once `complete` is through."""
+        return cast("list[tuple[Alternative, ...]]", self._alternatives)
 
     def complete(self) -> None:
         """Expand everything that has a number, and what comes up meanwhile."""
-        number = 0
-        while number < len(self.nodes):
+        for number, _ in enumerate(self.nodes):  # grows meanwhile
             self._expand(number, FORESIGHT)
-            number += 1
 
     def _expand(self, number: int, foresight: int) -> tuple[Alternative, ...]:
         known = self._alternatives[number]
         if known is not None:
             return known
         check_time()
-        result = tuple(self._outlined(self.nodes[number], foresight))
+        result = self._outlined(self.nodes[number], foresight)
         self._alternatives[number] = result
         self._outlines += len(result)
         if self._outlines > MAXIMUM_OUTLINES:
@@ -135,29 +141,36 @@ class Expansion:
                 pointer=pointer_of(self.nodes[number]),
             )
         for alternative in result:
-            for concern in alternative.concerns:
-                for pair in pairs_of(concern):
-                    self.number(pair)
+            if alternative.concerns:
+                for concern in alternative.concerns:
+                    for pair in pairs_of(concern):
+                        self.number(pair)
         return result
 
-    def _outlined(self, node: Node, foresight: int) -> list[Alternative]:
+    def _outlined(self, node: Node, foresight: int) -> tuple[Alternative, ...]:
         """The alternatives of a node that do not contradict themselves."""
-        result: list[Alternative] = []
+        result: tuple[Alternative, ...] = ()
         for kind, demands in joint_alternatives(node).items():
-            if len(demands) == 1 and id(demands[0]) in _ORDINARY:
-                result.append(_ORDINARY[id(demands[0])])
-            elif kind is Kind.OBJECT:
-                result += self._objects(demands, node, foresight)
-            else:
-                for demand in gathered(demands):
-                    result += self._of_kind(demand, node, foresight)
+            known = self._ordinary.get(id(demands[0])) if len(demands) == 1 else None
+            result += self._meeting(kind, demands, node, foresight) if known is None else known
         return result
 
-    def _of_kind(self, demand: Demand, node: Node, foresight: int) -> Iterable[Alternative]:
+    def _meeting(self, kind: Kind, demands: tuple[Demand, ...], node: Node, foresight: int) -> tuple[Alternative, ...]:
+        """The alternatives of a node on one kind of values."""
+        if kind is Kind.OBJECT:
+            result = self._objects(demands, node, foresight)
+        else:
+            result = [found for demand in gathered(demands) for found in self._of_kind(demand, node, foresight)]
+        alternatives = tuple(result)
+        if len(demands) == 1 and id(demands[0]) in _UNCONDITIONAL and not alternatives[0].concerns:
+            self._ordinary[id(demands[0])] = alternatives
+        return alternatives
+
+    def _of_kind(self, demand: Demand, node: Node, foresight: int) -> tuple[Alternative, ...]:
         """The alternatives of a demand of a node, not on objects."""
         match demand:
             case StringDemand() | NumberDemand():
-                return _scalar(demand, node, self._number_shape)
+                return self._scalars(demand, node)
             case ArrayDemand():
                 return self._arrays(demand, foresight)
             case BooleanDemand():
@@ -165,6 +178,19 @@ class Expansion:
                 return () if shape is None else (Alternative(shape, demand.concerns),)
             case _:
                 return (Alternative(NULL, demand.concerns),)
+
+    def _scalars(self, demand: NumberDemand | StringDemand, node: Node) -> tuple[Alternative, ...]:
+        """The shape of numbers or strings; where it cannot be told exactly, a concern, as it may not matter."""
+        known = self._scalars_of.get(demand)
+        if known is None:
+            try:
+                shape = self._number_shape(demand) if isinstance(demand, NumberDemand) else string_shape(demand)
+            except (UnsupportedFeature, CompileBudgetExceeded) as error:
+                refusal = _refusal(demand, node, error.message)
+                return (Alternative(unconfined(demand), (*demand.concerns, refusal)),)
+            known = () if shape is None else (Alternative(shape, demand.concerns),)
+            self._scalars_of[demand] = known
+        return known
 
     def _arrays(self, demand: ArrayDemand, foresight: int) -> tuple[Alternative, ...]:
         form = array_form(demand)
@@ -181,29 +207,29 @@ class Expansion:
         outline = ArrayOutline(prefix, rest, form.minimum, form.maximum, form.distinct)
         return (Alternative(outline, form.concerns),)
 
-    def _objects(self, demands: Sequence[Demand], node: Node, foresight: int) -> Iterator[Alternative]:
+    def _objects(self, demands: Sequence[Demand], node: Node, foresight: int) -> list[Alternative]:
         try:
             forms = [form for demand in demands if isinstance(demand, ObjectDemand) for form in object_forms(demand)]
         except CompileBudgetExceeded as error:
             raise CompileBudgetExceeded(error.message, pointer=error.pointer or pointer_of(node)) from None
         if self._is_thorough and 1 < len(forms) < MANY_FORMS:
             forms = without_stricter(forms)
+        result: list[Alternative] = []
         for form in forms:
             properties, required = form.properties, form.required
             needed = [properties[name] for name in properties if name in required] if required else []
             if self._foresees_nothing(needed, foresight):
                 continue
+            numbers = {name: self.number(value) for name, value in properties.items()}
+            additional = self._number_if_possible(form.additional)
+            classes = [NameClassOutline(rule.language, self._number_if_possible(rule.node)) for rule in form.rules]
+            witnesses = [WitnessOutline(place, self.number(value)) for place, value in form.witnesses]
+            counts = form.minimum, form.maximum
             outline = ObjectOutline(
-                {name: self.number(value) for name, value in properties.items()},
-                required,
-                self._number_if_possible(form.additional),
-                tuple([NameClassOutline(rule.language, self._number_if_possible(rule.node)) for rule in form.rules]),
-                form.minimum,
-                form.maximum,
-                tuple([WitnessOutline(place, self.number(value)) for place, value in form.witnesses]),
-                form.remembers,
+                numbers, required, additional, tuple(classes), *counts, tuple(witnesses), form.remembers
             )
-            yield Alternative(outline, form.concerns)
+            result.append(Alternative(outline, form.concerns))
+        return result
 
     def _number_if_possible(self, node: Node) -> int | None:
         return None if FALSE in node else self.number(node)
@@ -222,21 +248,16 @@ class Expansion:
         return False
 
 
-def _scalar(demand: NumberDemand | StringDemand, node: Node, number_shape: NumberShaping) -> tuple[Alternative, ...]:
-    """The shape of numbers or strings; what cannot be told exactly is a concern, not an error, as it may not matter."""
-    try:
-        shape = number_shape(demand) if isinstance(demand, NumberDemand) else string_shape(demand)
-    except (UnsupportedFeature, CompileBudgetExceeded) as error:
-        keywords = _NUMBER_KEYWORDS if isinstance(demand, NumberDemand) else _STRING_KEYWORDS
-        pointer, keyword = next(
-            (
-                (f"{obligation.pointer}/{keyword}", keyword)
-                for keyword in keywords
-                for obligation in sorted(node, key=rank_of)
-                if obligation.has_keyword(keyword)
-            ),
-            (pointer_of(node), keywords[0]),
-        )
-        refusal = Refusal(pointer, keyword, error.message)
-        return (Alternative(unconfined(demand), (*demand.concerns, refusal)),)
-    return () if shape is None else (Alternative(shape, demand.concerns),)
+def _refusal(demand: NumberDemand | StringDemand, node: Node, reason: str) -> Refusal:
+    """What cannot be told exactly, at the keyword that is likely to be to blame."""
+    keywords = _NUMBER_KEYWORDS if isinstance(demand, NumberDemand) else _STRING_KEYWORDS
+    pointer, keyword = next(
+        (
+            (f"{obligation.pointer}/{keyword}", keyword)
+            for keyword in keywords
+            for obligation in sorted(node, key=rank_of)
+            if obligation.has_keyword(keyword)
+        ),
+        (pointer_of(node), keywords[0]),
+    )
+    return Refusal(pointer, keyword, reason)

@@ -14,7 +14,17 @@ from typing import NoReturn
 from tokamask.errors import CompileBudgetExceeded, GrammarError, GrammarSyntaxError, UnsupportedFeature
 from tokamask.grammar.formats import format_language, format_refusal
 from tokamask.grammar.json_schema.clauses import Clauses
-from tokamask.grammar.json_schema.demands import ANYTHING, ItemCount, NameRule, Node, PropertyCount
+from tokamask.grammar.json_schema.demands import (
+    ANY_DEMAND,
+    ANY_INTEGER,
+    ANYTHING,
+    PLAIN_INTEGER,
+    Alternatives,
+    ItemCount,
+    NameRule,
+    Node,
+    PropertyCount,
+)
 from tokamask.grammar.json_schema.dialects import Dialect
 from tokamask.grammar.json_schema.drafts import Draft, formats_of
 from tokamask.grammar.json_schema.merging import common_multiple
@@ -34,6 +44,11 @@ KIND_OF_TYPE: Mapping[str, Kind] = {
     "array": Kind.ARRAY,
     "object": Kind.OBJECT,
 }
+_TYPES: Mapping[str, Alternatives] = {
+    **{name: {kind: (ANY_DEMAND[kind],)} for name, kind in KIND_OF_TYPE.items()},
+    "integer": {Kind.NUMBER: (ANY_INTEGER,)},
+}
+_TYPES_OF_DRAFT_4: Mapping[str, Alternatives] = {**_TYPES, "integer": {Kind.NUMBER: (PLAIN_INTEGER,)}}
 
 
 def _malformed(clauses: Clauses, keyword: str, expected: str, value: Json) -> NoReturn:
@@ -91,6 +106,13 @@ def type_(clauses: Clauses, value: Json, schema: Schema) -> None:
         _malformed(clauses, "type", f"one or several of {', '.join(KIND_OF_TYPE)}", value)
     clauses.kinds = tuple(dict.fromkeys([KIND_OF_TYPE[name] for name in names]))
     clauses.integral = "integer" in names and "number" not in names
+
+
+def alternatives_of_type(value: Json, draft: Draft) -> Alternatives | None:
+    """What a schema means that asserts nothing but a type; None unless that is the name of one."""
+    if not isinstance(value, str):
+        return None
+    return (_TYPES_OF_DRAFT_4 if draft < Draft.DRAFT_6 else _TYPES).get(value)
 
 
 def type_or_null(clauses: Clauses, value: Json, schema: Schema) -> None:
@@ -268,10 +290,7 @@ def unevaluated_items(clauses: Clauses, value: Json, schema: Schema) -> None:
 
 def properties(clauses: Clauses, value: Json, schema: Schema) -> None:
     clauses.place_own()
-    clauses.properties = {
-        name: clauses.child(subschema, "properties", name)
-        for name, subschema in _object(clauses, "properties", value).items()
-    }
+    clauses.properties = clauses.children(_object(clauses, "properties", value), "properties")
 
 
 def required(clauses: Clauses, value: Json, schema: Schema) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
-from functools import cache, reduce
+from functools import reduce
 from typing import Any, TypeVar
 
 from tokamask.errors import CompileBudgetExceeded
@@ -275,9 +275,16 @@ def conjunction(parts: Sequence[Alternatives], place: Place) -> Alternatives:
     telling = [part for part in parts if part is not ANY_VALUE]
     if len(telling) < 2:
         return telling[0] if telling else ANY_VALUE
-    # The same few children come again in nearly all that is merged.
-    is_empty = cache(is_plainly_empty)
+    is_empty = _Emptiness().__getitem__
     return reduce(lambda first, second: _both(first, second, place, is_empty), telling)
+
+
+class _Emptiness(dict[Node, bool]):
+    """Which nodes are plainly empty: the same few children come again in nearly all that is merged."""
+
+    def __missing__(self, node: Node) -> bool:
+        self[node] = is_empty = is_plainly_empty(node)
+        return is_empty
 
 
 def _both(first: Alternatives, second: Alternatives, place: Place, is_empty: Callable[[Node], bool]) -> Alternatives:

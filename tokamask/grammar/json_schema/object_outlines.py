@@ -150,7 +150,7 @@ class _Names:
         return True
 
 
-def object_forms(demand: ObjectDemand) -> Iterator[ObjectForm]:
+def object_forms(demand: ObjectDemand) -> list[ObjectForm]:
     """The ways to meet a demand on objects; none where it plainly contradicts itself.
 
     Raises:
@@ -158,9 +158,7 @@ def object_forms(demand: ObjectDemand) -> Iterator[ObjectForm]:
     """
     if not (demand.rules or demand.names or demand.witnesses or demand.at_least or demand.at_most):
         form = _plain(demand)
-        if form is not None:
-            yield form
-        return
+        return [] if form is None else [form]
     names = _Names(demand)
     if demand.names:
         names.restrict(demand.names)
@@ -175,12 +173,10 @@ def object_forms(demand: ObjectDemand) -> Iterator[ObjectForm]:
     required = frozenset(demand.required)
     if not are_spellable(names.properties):
         if not are_spellable(required):
-            return
+            return []
         names.properties = {name: node for name, node in names.properties.items() if is_spellable(name)}
-    for placement in _placements(names, required, witnesses):
-        form = _counted(demand, names, placement)
-        if form is not None:
-            yield form
+    forms = [_counted(demand, names, placement) for placement in _placements(names, required, witnesses)]
+    return [form for form in forms if form is not None]
 
 
 def _plain(demand: ObjectDemand) -> ObjectForm | None:

@@ -133,6 +133,7 @@ class ObjectOutline(NamedTuple):
         return names >= self.minimum
 
 
-Outline = ScalarShape | StringShape | ArrayOutline | ItemsOutline | ObjectOutline
+Branch = ArrayOutline | ItemsOutline | ObjectOutline
+Outline = ScalarShape | StringShape | Branch
 # The outlines without children.
 LEAVES = (ScalarShape, StringShape)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable
 
 from tokamask.grammar.json_schema.cardinality import can_differ
 from tokamask.grammar.json_schema.demands import Concern
 from tokamask.grammar.json_schema.expansion import Alternative, Expansion
-from tokamask.grammar.json_schema.outlines import LEAVES, ArrayOutline, ItemsOutline, ObjectOutline, Outline
+from tokamask.grammar.json_schema.outlines import LEAVES, ArrayOutline, Branch, ItemsOutline, ObjectOutline, Outline
 from tokamask.grammar.json_schema.reports import Refusal
 from tokamask.grammar.json_schema.shapes import (
     ArrayShape,
@@ -29,42 +28,39 @@ def productive_nodes(expansion: Expansion) -> bytearray:
     Dowling and Gallier, "Linear-time algorithms for testing the satisfiability of propositional Horn formulae" (1984).
     Alternatives that also have offers, counted objects and automata over items, are asked again when one is settled.
     """
-    productive = bytearray(len(expansion.nodes))
-    waiting: dict[int, list[tuple[int, list[int], Outline]]] = defaultdict(list)
-    offered: dict[int, list[tuple[int, list[int], Outline]]] = defaultdict(list)
+    alternatives = expansion.alternatives
+    productive = bytearray(len(alternatives))
+    waiting: dict[int, list[tuple[int, list[int], Branch]]] = defaultdict(list)
+    offered: dict[int, list[tuple[int, list[int], Branch]]] = defaultdict(list)
     settled: deque[int] = deque()
     # Children have greater numbers than their parents, but for those that were there before: few have to wait.
-    for number in range(len(expansion.nodes) - 1, -1, -1):
-        for outline, _ in expansion.expanded(number):
-            needs = () if isinstance(outline, LEAVES) else {child for child in outline.needs() if not productive[child]}
-            if not needs and _is_enough(outline, productive):
+    for number in range(len(alternatives) - 1, -1, -1):
+        for outline, _ in alternatives[number]:
+            if isinstance(outline, LEAVES):
                 productive[number] = 1
-                settled.append(number)
+                break
+            needs = {child for child in outline.needs() if not productive[child]}
+            if not needs and outline.is_enough(productive):
+                productive[number] = 1
                 break
             missing = [len(needs)]
             for child in needs:
                 waiting[child].append((number, missing, outline))
-            for child in set(_offers(outline)):
+            for child in set(outline.offers()):
                 if not productive[child]:
                     offered[child].append((number, missing, outline))
+        if productive[number] and (number in waiting or number in offered):
+            settled.append(number)
     while settled:
         child = settled.popleft()
         freed = waiting.pop(child, [])
         for _, missing, _ in freed:
             missing[0] -= 1
         for number, missing, outline in freed + offered.pop(child, []):
-            if not missing[0] and not productive[number] and _is_enough(outline, productive):
+            if not missing[0] and not productive[number] and outline.is_enough(productive):
                 productive[number] = 1
                 settled.append(number)
     return productive
-
-
-def _offers(outline: Outline) -> Iterable[int]:
-    return () if isinstance(outline, LEAVES) else outline.offers()
-
-
-def _is_enough(outline: Outline, productive: bytearray) -> bool:
-    return isinstance(outline, LEAVES) or outline.is_enough(productive)
 
 
 class Remains:
@@ -78,7 +74,7 @@ class Remains:
     """
 
     def __init__(self, expansion: Expansion, productive: bytearray, root: int) -> None:
-        self._expansion = expansion
+        self._alternatives = expansion.alternatives
         self._productive = productive
         self._all_are_productive = all(productive)
         self._leaves: dict[tuple[Alternative, ...], int] = {}
@@ -89,14 +85,21 @@ class Remains:
         concerns: dict[Concern, None] = {}
         distinct: list[tuple[Shape, Refusal]] = []
         for number in self._order:  # grows meanwhile
-            kept = [alternative for alternative in expansion.expanded(number) if self._is_productive(alternative)]
-            shapes = [self._shape(alternative) for alternative in kept]
-            for (outline, _), shape in zip(kept, shapes, strict=True):
-                if isinstance(outline, ArrayOutline | ItemsOutline) and outline.distinct is not None:
-                    distinct.append((shape, outline.distinct))
+            kept = self._alternatives[number]
+            if len(kept) > 1:
+                kept = tuple([alternative for alternative in kept if self._has_values(alternative.outline)])
+            shapes: list[Shape] = []
+            for outline, assumed in kept:
+                if isinstance(outline, LEAVES):
+                    shape: Shape = outline
+                else:
+                    shape = self._shape(outline)
+                    if not isinstance(outline, ObjectOutline) and outline.distinct is not None:
+                        distinct.append((shape, outline.distinct))
+                shapes.append(shape)
+                if assumed:
+                    concerns.update(dict.fromkeys(assumed))
             nodes.append(tuple(dict.fromkeys(shapes)) if len(shapes) > 1 else tuple(shapes))
-            for alternative in kept:
-                concerns.update(dict.fromkeys(alternative.concerns))
         self.nodes = tuple(nodes)
         for shape, refusal in distinct:
             if not can_differ(self.nodes, shape):
@@ -104,32 +107,29 @@ class Remains:
         self.concerns = tuple(concerns)
 
     def _number(self, number: int) -> int:
+        """The new number of a node, that of an earlier one where both are of scalars that are spelled alike."""
         known = self._numbers.get(number)
         if known is None:
-            known = self._leaf(number)
+            known = len(self._order)
+            alternatives = self._alternatives[number]
+            for outline, _ in alternatives:
+                if not isinstance(outline, LEAVES):
+                    break
+            else:
+                known = self._leaves.setdefault(alternatives, known)
             if known == len(self._order):
                 self._order.append(number)
             self._numbers[number] = known
         return known
 
-    def _leaf(self, number: int) -> int:
-        """The number of a node: a new one, unless it is a node of scalars that was there before."""
-        alternatives = self._expansion.expanded(number)
-        for outline, _ in alternatives:
-            if not isinstance(outline, LEAVES):
-                return len(self._order)
-        return self._leaves.setdefault(alternatives, len(self._order))
-
-    def _is_productive(self, alternative: Alternative) -> bool:
-        outline = alternative.outline
+    def _has_values(self, outline: Outline) -> bool:
         if isinstance(outline, LEAVES):
             return True
         if not self._all_are_productive and not all(self._productive[child] for child in outline.needs()):
             return False
         return outline.is_enough(self._productive)
 
-    def _shape(self, alternative: Alternative) -> Shape:
-        outline = alternative.outline
+    def _shape(self, outline: Branch) -> Shape:
         match outline:
             case ArrayOutline():
                 return self._array(outline)
@@ -137,8 +137,6 @@ class Remains:
                 return self._items(outline)
             case ObjectOutline():
                 return self._object(outline)
-            case _:
-                return outline
 
     def _array(self, outline: ArrayOutline) -> ArrayShape:
         """Cut before the first position that has no value."""

@@ -36,6 +36,17 @@ class Kind(IntEnum):
     OBJECT = 5
 
 
+class _ConstantError(Exception):
+    """Python's reader has met NaN, Infinity or -Infinity."""
+
+
+def _refuse_constant(name: str) -> Json:
+    raise _ConstantError(name)
+
+
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)
+
+
 def parse_json(text: str) -> Json:
     """Read JSON text, keeping every digit of its numbers; of equal keys the last one counts.
 
@@ -43,16 +54,14 @@ def parse_json(text: str) -> Json:
         GrammarSyntaxError: the text is not JSON.
         CompileBudgetExceeded: it is nested too deeply.
     """
-
-    def refuse_constant(name: str) -> Json:
-        raise GrammarSyntaxError(f"{name} is not JSON", source=text, offset=max(text.find(name), 0))
-
     try:
-        return json.loads(text, parse_float=Decimal, parse_constant=refuse_constant)
+        return _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        raise GrammarSyntaxError(f"malformed JSON: {error.msg}", source=text, offset=error.pos) from None
-    except GrammarSyntaxError:
-        raise
+        message = "Unexpected UTF-8 BOM (decode using utf-8-sig)" if text.startswith("\ufeff") else error.msg
+        raise GrammarSyntaxError(f"malformed JSON: {message}", source=text, offset=error.pos) from None
+    except _ConstantError as error:
+        (name,) = error.args
+        raise GrammarSyntaxError(f"{name} is not JSON", source=text, offset=max(text.find(name), 0)) from None
     except RecursionError:
         raise CompileBudgetExceeded("the JSON text is nested too deeply", pointer="#") from None
     except ValueError as error:  # Python refuses to read integers of thousands of digits.
