@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from tokamask.cli.warmup import sample_grammars
 from tokamask.masking import engine, infilling_kernels
 
 
 def main() -> None:
     engine._request_entry()
+    for grammar in sample_grammars():
+        assert grammar.program is not None  # reading and assembling it compiles what works on automata
     for kernel in vars(infilling_kernels).values():
         if hasattr(kernel, "py_func"):
             cast(Any, kernel).compile(None)

@@ -22,6 +22,7 @@ from tokamask.grammar.string_body import BODY, MINIMAL, NORMAL
 from tokamask.masking.bitmask import allocate_bitmask, unpack_row
 from tokamask.masking.character_units import ESCAPES, UNIT_NUMBER, units_of
 from tokamask.masking.compiler import CompiledGrammar, GrammarCompiler
+from tokamask.masking.mask_kernels import FEW_VISITS
 from tokamask.masking.matcher import Matcher
 from tokamask.masking.pattern_kernels import PLAIN_WALK, exception, write_safe_tokens
 from tokamask.masking.pieces import build_pieces
@@ -145,8 +146,9 @@ def test_safe_tokens_and_exceptions() -> None:
             if not is_between_characters(language.transitions, language.byte_class, state):
                 continue
             M = grown(new_arena(), words)
-            count = write_safe_tokens(P, M, V, 0, state, home)
             row = M[M[ROWS] : M[ROWS] + words]
+            row[:] = 0
+            count = write_safe_tokens(P, M, V, 0, state, home)
             safe = set(np.flatnonzero(np.unpackbits(row.view(np.uint8), bitorder="little")).tolist())
             assert M[ROW_COUNT] == 0
             if count == PLAIN_WALK:
@@ -297,11 +299,11 @@ def cold(schema: dict[str, Any], before: bytes) -> tuple[CompiledGrammar, Matche
 @pytest.mark.parametrize(
     ("schema", "before", "most"),
     [
-        ({"pattern": "/api/v1/users/[0-9]+/items"}, b'"/api', 200),
-        ({"pattern": "^[a-z0-9-]+$"}, b'"ab', 200),
-        ({"pattern": r"^[\w/-]*$"}, b'"', 200),
-        ({"pattern": "^[0-9A-Za-z]{8}-[0-9A-Za-z]{4}-[0-9A-Za-z]{12}$"}, b'"', 200),
-        ({"pattern": "^[a-z]{1,40}$"}, b'"', 200),
+        ({"pattern": "/api/v1/users/[0-9]+/items"}, b'"/api', FEW_VISITS + 200),
+        ({"pattern": "^[a-z0-9-]+$"}, b'"ab', FEW_VISITS + 200),
+        ({"pattern": r"^[\w/-]*$"}, b'"', FEW_VISITS + 200),
+        ({"pattern": "^[0-9A-Za-z]{8}-[0-9A-Za-z]{4}-[0-9A-Za-z]{12}$"}, b'"', FEW_VISITS + 200),
+        ({"pattern": "^[a-z]{1,40}$"}, b'"', FEW_VISITS + 200),
         ({"pattern": r"^.*\.yaml$"}, b'"conf', 3000),
         ({"pattern": r"^[^:\s]+:[^:\s]+$"}, b'"', 3500),
         ({"pattern": "^[^/]+/[^/]+$"}, b'"a', 3000),
@@ -312,7 +314,7 @@ def cold(schema: dict[str, Any], before: bytes) -> tuple[CompiledGrammar, Matche
     ids=str,
 )
 def test_a_cold_mask_visits_few_nodes_of_a_large_trie(schema: dict[str, Any], before: bytes, most: int) -> None:
-    """Of 262,000 nodes; walked as a whole, these would visit 38,000 to 262,000."""
+    """Of 262,000 nodes; walked as a whole, these would visit 38,000 to 262,000. The first FEW_VISITS are a try."""
     _, _, visits = cold({"type": "string", **schema}, before)
     assert visits <= most
 

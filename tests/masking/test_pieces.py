@@ -117,8 +117,14 @@ def test_exits_are_the_tokens_that_close_the_string(seed: int) -> None:
                     expected[token] = len(value) - (state not in HOMES)
                     break
         assert found == expected
+        assert V[entry + pieces.EXIT_CHARACTERS] == max(expected.values(), default=0)
         if expected:
             assert set(_tokens_of(V, V[entry + pieces.EXIT_NODES], V[entry + pieces.EXIT_TOKENS])) == set(expected)
+        later = {token for token in expected if not (vocabulary.token_bytes[token] or b"").startswith(b'"')}
+        if later:
+            assert set(_tokens_of(V, V[entry + pieces.EXIT_LATER_NODES], V[entry + pieces.EXIT_LATER_TOKENS])) == later
+        else:
+            assert V[entry + pieces.EXIT_LATER_NODES] == 0
 
 
 def _tokens_of(V: np.ndarray[tuple[int], np.dtype[np.int32]], nodes: int, tokens: int) -> list[int]:

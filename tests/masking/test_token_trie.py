@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
 from itertools import pairwise
 
 import numpy as np
@@ -12,8 +13,12 @@ from hypothesis import strategies as st
 from tokamask.errors import VocabularyMismatch
 from tokamask.masking.token_trie import (
     BACKSLASH_BELOW,
+    HEIGHT_SHIFT,
+    IS_TEXT,
     MAX_EQUAL_TOKENS,
+    MOST_HEIGHT,
     QUOTE_BELOW,
+    SIZE_SHIFT,
     TokenTrie,
     build_trie,
     trie_of,
@@ -21,8 +26,8 @@ from tokamask.masking.token_trie import (
 )
 from tokamask.masking.vocabulary import Vocabulary
 
-# Few bytes, so that prefixes are shared; the two with flags and both ends of the byte range among them.
-TEXTS = st.lists(st.sampled_from(b'a"\\\x00\xff'), min_size=1, max_size=6).map(bytes)
+# Few bytes, so that prefixes are shared; those with flags, both ends of the byte range, parts of characters among them.
+TEXTS = st.lists(st.sampled_from(b'a"\\\x00\xff\xe0\xa0\x80'), min_size=1, max_size=6).map(bytes)
 TOKENS = st.lists(TEXTS, max_size=40).flatmap(
     lambda texts: st.permutations(range(len(texts))).map(lambda ids: list(zip(texts, ids, strict=True)))
 )
@@ -42,6 +47,19 @@ class DictNode:
 
     def has_below(self, byte: int) -> bool:
         return any(edge == byte or child.has_below(byte) for edge, child in self.children.items())
+
+    def ways(self) -> list[bytes]:
+        """The bytes on every way down to a leaf."""
+        return [bytes([byte]) + way for byte, child in self.children.items() for way in child.ways()] or [b""]
+
+
+def is_text(data: bytes) -> bool:
+    """Whether a JSON string goes on after these bytes, without an escape among them."""
+    try:
+        text = getincrementaldecoder("utf-8")().decode(data)
+    except UnicodeDecodeError:
+        return False
+    return all(character >= " " and character not in '"\\' for character in text)
 
 
 def dict_trie(tokens: list[tuple[bytes, int]]) -> DictNode:
@@ -71,6 +89,10 @@ def check(trie: TokenTrie, root: DictNode) -> None:
         assert trie.tokens[first_token : first_token + len(subtree)].tolist() == subtree
         assert bool(flags & QUOTE_BELOW) == node.has_below(ord('"'))
         assert bool(flags & BACKSLASH_BELOW) == node.has_below(ord("\\"))
+        assert flags >= 0
+        assert bool(flags & IS_TEXT) == (index > 0 and all(is_text(bytes([byte]) + way) for way in node.ways()))
+        assert flags >> HEIGHT_SHIFT & MOST_HEIGHT == min(max(map(len, node.ways())), MOST_HEIGHT)
+        assert flags >> SIZE_SHIFT == len(subtree)
         for edge in sorted(node.children):
             queue.append((node.children[edge], index, edge))
             depth_of.append(depth_of[index] + 1)

@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     before = _cache_folders()
     from tokamask.runtime.model_loader import shared_compiler
 
-    grammars = list(_grammars())
+    grammars = list(sample_grammars())
     with tqdm(total=2 + len(grammars), bar_format="{desc:<20} {bar} {elapsed}", leave=False) as bar:
         bar.set_description_str("loading the model")
         model = read_model(arguments)
@@ -97,7 +97,7 @@ def _cache_folders() -> set[Path]:
     return {folder for kind in KINDS for folder in default_cache_directory().glob(f"{kind}-*")}
 
 
-def _grammars() -> Iterator[Grammar]:
+def sample_grammars() -> Iterator[Grammar]:
     from tokamask.grammar.grammar import Grammar
 
     yield Grammar.from_choices(["yes", "no"])

@@ -66,36 +66,48 @@ MAXIMUM_SCRATCH = 1 << 16
 MAXIMUM_CONFIGURATIONS = 1 << 23
 MOST_BYTES = 1 << 30
 """How large an arena may become."""
+FEWEST_ROWS = 8
 
 
 @dataclass(frozen=True)
 class _Table:
+    """The header slots and the entries of a table; `used` is the slot of how many entries are taken, in order.
+
+    Hash tables have none: they are empty at first and filled anew when the arena grows. Nor has what lives only as long
+    as a call.
+    """
+
     offset: int
     capacity: int
     words: int
-    is_rebuilt: bool = False  # not copied when the arena grows: hash tables, and what only one call uses
+    used: int | None = None
+    is_hashed: bool = False
 
 
 # Order in memory: what is touched by every call first.
 _TABLES: tuple[_Table, ...] = (
-    _Table(THREADS, THREAD_CAPACITY, THREAD_WORDS),
-    _Table(THREAD_HASH, THREAD_HASH_SIZE, 1, is_rebuilt=True),
-    _Table(CONFIGURATIONS, CONFIGURATION_CAPACITY, CONFIGURATION_WORDS),
-    _Table(CONFIGURATION_HASH, CONFIGURATION_HASH_SIZE, 1, is_rebuilt=True),
-    _Table(LISTS, LIST_CAPACITY, 1),
-    _Table(MOVES, MOVE_SIZE, MOVE_WORDS, is_rebuilt=True),
-    _Table(FRAMES, FRAME_CAPACITY, 1),
-    _Table(FRAME_HASH, FRAME_HASH_SIZE, 1, is_rebuilt=True),
-    _Table(SCRATCH, SCRATCH_CAPACITY, SCRATCH_WORDS, is_rebuilt=True),
-    _Table(OPERATIONS, OPERATION_CAPACITY, 1),
-    _Table(WALK, WALK_CAPACITY, 1, is_rebuilt=True),
-    _Table(FOUND, FOUND_CAPACITY, 1, is_rebuilt=True),
-    _Table(SEARCH, SEARCH_CAPACITY, SEARCH_WORDS, is_rebuilt=True),
+    _Table(THREADS, THREAD_CAPACITY, THREAD_WORDS, THREAD_COUNT),
+    _Table(THREAD_HASH, THREAD_HASH_SIZE, 1, is_hashed=True),
+    _Table(CONFIGURATIONS, CONFIGURATION_CAPACITY, CONFIGURATION_WORDS, CONFIGURATION_COUNT),
+    _Table(CONFIGURATION_HASH, CONFIGURATION_HASH_SIZE, 1, is_hashed=True),
+    _Table(LISTS, LIST_CAPACITY, 1, LIST_USED),
+    _Table(MOVES, MOVE_SIZE, MOVE_WORDS, is_hashed=True),
+    _Table(FRAMES, FRAME_CAPACITY, 1, FRAME_USED),
+    _Table(FRAME_HASH, FRAME_HASH_SIZE, 1, is_hashed=True),
+    _Table(SCRATCH, SCRATCH_CAPACITY, SCRATCH_WORDS),
+    _Table(OPERATIONS, OPERATION_CAPACITY, 1, OPERATION_USED),
+    _Table(WALK, WALK_CAPACITY, 1),
+    _Table(FOUND, FOUND_CAPACITY, 1),
+    _Table(SEARCH, SEARCH_CAPACITY, SEARCH_WORDS),
+)
+# What a header tells beside where things are.
+_COUNTERS = np.setdiff1d(
+    np.arange(CANDIDATES), [ROWS, ROW_CAPACITY, OVERFLOW, *(s for t in _TABLES for s in (t.offset, t.capacity))]
 )
 
 
-def new_arena() -> npt.NDArray[np.int32]:
-    """An empty arena. It has no room for rows yet: their length depends on a vocabulary, see `grown`."""
+def new_arena(row_words: int = 0) -> npt.NDArray[np.int32]:
+    """An empty arena, with room for some rows of `row_words`; 0: for none, as there are without a vocabulary."""
     capacities = {
         THREADS: 2048,
         THREAD_HASH: 4096,
@@ -111,27 +123,51 @@ def new_arena() -> npt.NDArray[np.int32]:
         FOUND: 4096,
         SEARCH: 1024,
     }
-    arena = _lay_out(capacities, row_words=0, rows=0)
+    arena = _lay_out(capacities, row_words, rows=FEWEST_ROWS if row_words else 0)
     arena[CONFIGURATION_COUNT] = 1  # configuration 0 is the empty set: dead
     arena[THREAD_COUNT] = 1  # thread 0 is never used, so that hash tables can mark free slots by 0
     arena[FRAME_USED] = 1
     arena[OPERATION_USED] = 1
+    at = int(arena[CONFIGURATIONS])
+    arena[at : at + CONFIGURATION_WORDS] = 0
     return arena
 
 
 def _lay_out(capacities: dict[int, int], row_words: int, rows: int) -> npt.NDArray[np.int32]:
+    """An arena of these capacities; only its header and hash tables are cleared, since memory costs once touched."""
+    header = [0] * HEADER_WORDS
     size = HEADER_WORDS
-    offsets = {}
     for table in _TABLES:
-        offsets[table.offset] = size
+        header[table.offset] = size
+        header[table.capacity] = capacities[table.offset]
         size += capacities[table.offset] * table.words
-    arena = np.zeros(size + rows * row_words, dtype=np.int32)
+    header[ROWS] = size
+    header[ROW_CAPACITY] = rows
+    arena = np.empty(size + rows * row_words, dtype=np.int32)
+    arena[:HEADER_WORDS] = header
     for table in _TABLES:
-        arena[table.offset] = offsets[table.offset]
-        arena[table.capacity] = capacities[table.offset]
-    arena[ROWS] = size
-    arena[ROW_CAPACITY] = rows
+        if table.is_hashed:
+            arena[header[table.offset] : header[table.offset] + capacities[table.offset] * table.words] = 0
     return arena
+
+
+def _used(arena: npt.NDArray[np.int32], row_words: int) -> dict[int, int]:
+    """How many words of each table, and of the rows, are to be kept, by the slot of its offset."""
+    words = {table.offset: int(arena[table.used]) * table.words for table in _TABLES if table.used is not None}
+    words[ROWS] = int(arena[ROW_COUNT]) * row_words
+    return words
+
+
+def without_leftovers(arena: npt.NDArray[np.int32], row_words: int) -> npt.NDArray[np.int32]:
+    """A copy with zeros where nothing is kept, so that nothing else's memory can be read from it."""
+    copy = np.zeros_like(arena)
+    copy[:HEADER_WORDS] = arena[:HEADER_WORDS]
+    words = _used(arena, row_words)
+    words |= {table.offset: int(arena[table.capacity]) * table.words for table in _TABLES if table.is_hashed}
+    for table, length in words.items():
+        start = int(arena[table])
+        copy[start : start + length] = arena[start : start + length]
+    return copy
 
 
 def grown(arena: npt.NDArray[np.int32], row_words: int, most_bytes: int = MOST_BYTES) -> npt.NDArray[np.int32]:
@@ -142,32 +178,24 @@ def grown(arena: npt.NDArray[np.int32], row_words: int, most_bytes: int = MOST_B
             way is then forgotten; everything else can still be asked.
     """
     if arena[OVERFLOW] == SCRATCH_FULL and arena[SCRATCH_CAPACITY] >= MAXIMUM_SCRATCH:
-        abandon(arena, row_words)
+        arena[OVERFLOW] = 0
         raise CompileBudgetExceeded("the grammar is too ambiguous: one byte leads to more threads than fit")
     rows = int(arena[ROW_CAPACITY])
     if arena[ROW_COUNT] + 2 > rows:
-        rows = max(8, 2 * rows)
+        rows = max(FEWEST_ROWS, 2 * rows)
     capacities = _grown_capacities(arena)
     words = sum(capacities[table.offset] * table.words for table in _TABLES) + rows * row_words
     if 4 * words > most_bytes or capacities[CONFIGURATIONS] > MAXIMUM_CONFIGURATIONS:
-        abandon(arena, row_words)
+        arena[OVERFLOW] = 0
         raise CompileBudgetExceeded(
             f"what is learned from following one text takes more than {most_bytes} bytes; simplify the grammar or "
             "write shorter texts"
         )
     fresh = _lay_out(capacities, row_words, rows)
-    places = {ROWS, ROW_CAPACITY, OVERFLOW}
-    for table in _TABLES:
-        places |= {table.offset, table.capacity}
-    for counter in range(HEADER_WORDS):
-        if counter not in places:
-            fresh[counter] = arena[counter]
-    for table in _TABLES:
-        if not table.is_rebuilt:
-            start, length = int(arena[table.offset]), int(arena[table.capacity]) * table.words
-            fresh[fresh[table.offset] : fresh[table.offset] + length] = arena[start : start + length]
-    length = int(arena[ROW_COUNT]) * row_words
-    fresh[fresh[ROWS] : fresh[ROWS] + length] = arena[arena[ROWS] : arena[ROWS] + length]
+    fresh[_COUNTERS] = arena[_COUNTERS]
+    for table, length in _used(arena, row_words).items():
+        start, target = int(arena[table]), int(fresh[table])
+        fresh[target : target + length] = arena[start : start + length]
     _rehash(fresh, arena)
     return fresh
 
@@ -197,14 +225,6 @@ def _grown_capacities(arena: npt.NDArray[np.int32]) -> dict[int, int]:
     capacities[THREAD_HASH] = 2 * capacities[THREADS]
     capacities[CONFIGURATION_HASH] = 2 * capacities[CONFIGURATIONS]
     return capacities
-
-
-def abandon(arena: npt.NDArray[np.int32], row_words: int) -> None:
-    """Forget the step under way when there is no larger arena to finish it in: others may still fit."""
-    arena[OVERFLOW] = 0
-    if arena[ROW_COUNT] < arena[ROW_CAPACITY]:
-        row = int(arena[ROWS] + arena[ROW_COUNT] * row_words)
-        arena[row : row + row_words] = 0
 
 
 @jit

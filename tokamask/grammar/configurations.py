@@ -179,6 +179,8 @@ def intern_list(P: Words, M: Words, count: int) -> int:
     M[CONFIGURATION_COUNT] = c + 1
     M[M[CONFIGURATION_HASH] + slot] = c
     record = M[CONFIGURATIONS] + c * CONFIGURATION_WORDS
+    for word in range(record, record + CONFIGURATION_WORDS):
+        M[word] = 0
     M[record + LIST_START] = start
     M[record + LIST_LENGTH] = count
     M[record + CLOSURE] = -1

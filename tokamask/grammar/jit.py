@@ -49,6 +49,7 @@ ENGINE = (
     "grammar/threads.py",
     "grammar/moves.py",
     "grammar/configurations.py",
+    "masking/token_trie.py",
     "masking/pieces.py",
     "masking/character_units.py",
     "masking/trie_kernels.py",

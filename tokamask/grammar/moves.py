@@ -29,7 +29,7 @@ from tokamask.grammar.arena import (
 )
 from tokamask.grammar.configurations import LIST_LENGTH, LIST_START, REMEMBERS, close_scratch, has_room, push
 from tokamask.grammar.jit import jit
-from tokamask.grammar.lexemes import automaton_flags
+from tokamask.grammar.lexemes import automaton_flags, string_can_escape, string_read
 from tokamask.grammar.name_table import name_byte, next_candidate
 from tokamask.grammar.program import (
     ACCEPTING,
@@ -64,12 +64,15 @@ from tokamask.grammar.program import (
 from tokamask.grammar.properties import may_add
 from tokamask.grammar.string_body import (
     BACKSLASH,
+    COMPLETE,
     ESCAPE_BYTES,
     QUOTE,
+    advance_escape,
     is_escape_state,
+    starts_character,
 )
 from tokamask.grammar.survival import step, surviving
-from tokamask.grammar.threads import item_value, property_value
+from tokamask.grammar.threads import item_value, name_can_escape, name_is_live, name_read, property_value
 
 Words = npt.NDArray[np.int32]
 
@@ -178,13 +181,50 @@ def _list_escape(out: Words, count: int, state: int) -> int:
 
 
 @jit
+def _list_string(P: Words, pc: int, data: int, lexeme: int, escape: int, out: Words, count: int) -> int:
+    state = escape & 255
+    if P[pc + 3] == 0:
+        return _list_escape(out, count, state) if is_escape_state(state) else ANY_BYTE
+    if not is_escape_state(state):
+        count = list_automaton(P, out, count, P[pc + 3], lexeme)
+        if starts_character(state):
+            count = _list_byte(out, count, QUOTE)
+            count = _list_byte(out, count, BACKSLASH)
+        return count
+    i = 0
+    while ESCAPE_BYTES[state, i] >= 0:
+        packed = advance_escape(escape, ESCAPE_BYTES[state, i])
+        if packed & 255 == COMPLETE:
+            goes_on = string_read(P, pc, data, lexeme, packed >> 8) >= 0
+        else:
+            goes_on = string_can_escape(P, pc, data, lexeme, packed)
+        if goes_on:
+            count = _list_byte(out, count, ESCAPE_BYTES[state, i])
+        i += 1
+    return count
+
+
+@jit
 def _list_key(P: Words, M: Words, pc: int, data: int, place: int, escape: int, out: Words, count: int) -> int:
     record = pc - (OBJECT_KEY - OBJECT_OPEN)
-    if is_escape_state(escape & 255):
-        return _list_escape(out, count, escape & 255)
-    if escape != P[record + OBJECT_HOME] or may_add(P, M, record, data):
-        return ANY_BYTE
+    is_open = may_add(P, M, record, data)
     names = P[record + OBJECT_NAMES]
+    if is_escape_state(escape & 255):
+        if is_open:
+            return _list_escape(out, count, escape & 255)
+        i = 0
+        while ESCAPE_BYTES[escape & 255, i] >= 0:
+            packed = advance_escape(escape, ESCAPE_BYTES[escape & 255, i])
+            if packed & 255 == COMPLETE:
+                goes_on = name_is_live(P, M, record, data, name_read(P, names, place, packed >> 8))
+            else:
+                goes_on = name_can_escape(P, M, record, data, place, packed)
+            if goes_on:
+                count = _list_byte(out, count, ESCAPE_BYTES[escape & 255, i])
+            i += 1
+        return count
+    if is_open or escape != P[record + OBJECT_HOME]:
+        return ANY_BYTE
     depth = place & ((1 << DEPTH_BITS) - 1)
     entry = place >> DEPTH_BITS
     previous = -2
@@ -226,7 +266,7 @@ def list_candidates(P: Words, M: Words, pc: int, data: int, lexeme: int, escape:
     if operation == VALUE:
         return _list_value(P, out, count, pc)
     if operation == STRING:
-        return _list_escape(out, count, escape & 255) if is_escape_state(escape & 255) else ANY_BYTE
+        return _list_string(P, pc, data, lexeme, escape, out, count)
     if operation == OBJECT_KEY:
         return _list_key(P, M, pc, data, lexeme, escape, out, count)
     if operation == END:
@@ -261,6 +301,15 @@ def list_candidates(P: Words, M: Words, pc: int, data: int, lexeme: int, escape:
         return _list_byte(out, count, 0x2C)
     value = item_value(P, record, data)
     return count if value == 0 else _list_value(P, out, count, value)
+
+
+@jit
+def is_listed(candidates: Words, count: int, byte: int) -> bool:
+    """Whether a byte is among candidates."""
+    for i in range(count):  # noqa: SIM110 - a kernel has no generators
+        if candidates[i] == byte:
+            return True
+    return False
 
 
 @jit

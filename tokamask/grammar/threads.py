@@ -190,7 +190,7 @@ def name_is_live(P: Words, M: Words, record: int, data: int, place: int) -> bool
 
 
 @jit
-def _name_can_escape(P: Words, M: Words, record: int, data: int, place: int, packed: int) -> bool:
+def name_can_escape(P: Words, M: Words, record: int, data: int, place: int, packed: int) -> bool:
     """Whether an unfinished escape can become the next character of a declared name that may come now."""
     if place == OFF:
         return False
@@ -252,7 +252,7 @@ def _key(
         return
     if state == home and byte == BACKSLASH:
         escape = BODY[home, BACKSLASH]
-        if is_open or _name_can_escape(P, M, record, data, place, escape):
+        if is_open or name_can_escape(P, M, record, data, place, escape):
             push(M, pc, data, place, escape, ret, memory)
         return
     if is_escape_state(state):
@@ -264,7 +264,7 @@ def _key(
             if is_open or name_is_live(P, M, record, data, place):
                 push(M, pc, data, place, home, ret, with_code_point(M, memory, packed >> 8))
         elif _escape_stays(P, names, place, packed):
-            if is_open or _name_can_escape(P, M, record, data, place, packed):
+            if is_open or name_can_escape(P, M, record, data, place, packed):
                 push(M, pc, data, place, packed, ret, memory)
         elif is_open:
             # No declared name goes on like this: states with different digits are the same state, unless remembered.

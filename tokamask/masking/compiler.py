@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tokamask.grammar.arena import without_leftovers
 from tokamask.grammar.budget import Budget
 from tokamask.grammar.grammar import Grammar
 from tokamask.grammar.program import Program
-from tokamask.masking.bitmask import pack_row
+from tokamask.masking.bitmask import bitmask_words, pack_row
 from tokamask.masking.disk_cache import DiskCache
 from tokamask.masking.engine import Engine
 from tokamask.masking.engine_cache import EngineCache
@@ -163,7 +164,7 @@ class CompiledGrammar:
         """Write the compiled grammar and what it has learned to one file (no pickles)."""
         engine = self.engine
         with engine.lock:
-            arena = engine.arena.copy()
+            arena = without_leftovers(engine.arena, bitmask_words(self.vocabulary.size))
         saved = Saved(self._program, arena, self.is_exact)
         write_saved(path, saved, self.vocabulary.fingerprint)
 

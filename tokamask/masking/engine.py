@@ -101,7 +101,7 @@ class Engine:
         self._costs: npt.NDArray[np.int32] | None = None
         self._book = np.zeros(requests.BOOK_SLOTS, dtype=np.int64)
         self.book_address = self._book.ctypes.data
-        self._arena = new_arena() if arena is None else arena
+        self._arena = new_arena(self._row_words) if arena is None else arena
         self._write_book(0, program.words)
         self._write_book(1, self._arena)
         self._write_book(2, pieces)

@@ -22,7 +22,7 @@ from tokamask.masking.layout import Layout, token_row
 from tokamask.masking.token_trie import TokenTrie, vocabulary_trie
 from tokamask.masking.vocabulary import Vocabulary
 
-PIECES_VERSION = 4
+PIECES_VERSION = 5
 """Changes whenever the layout below does; part of the key on disk."""
 
 # Header slots of V.
@@ -46,9 +46,18 @@ PIECES_VERSION = 4
 HEADER_WORDS = 32
 
 # An entry of the exits table, per body state: the trie of all tokens that close the string (nodes, tokens; 0: none),
-# then the groups of equal text before the quote (first group, number of groups).
-EXIT_WORDS = 4
-EXIT_NODES, EXIT_TOKENS, EXIT_FIRST_GROUP, EXIT_GROUP_COUNT = range(4)
+# then the groups of equal text before the quote in the order of these texts (first group, number of groups, most
+# characters begun in any), then the trie of all tokens with some text before the quote.
+EXIT_WORDS = 7
+(
+    EXIT_NODES,
+    EXIT_TOKENS,
+    EXIT_FIRST_GROUP,
+    EXIT_GROUP_COUNT,
+    EXIT_CHARACTERS,
+    EXIT_LATER_NODES,
+    EXIT_LATER_TOKENS,
+) = range(7)
 # A group: its trie, the number of characters begun before the quote, and those bytes.
 GROUP_WORDS = 5
 GROUP_NODES, GROUP_TOKENS, GROUP_CHARACTERS, GROUP_TEXT, GROUP_LENGTH = range(5)
@@ -133,9 +142,12 @@ def _add_exits(layout: Layout, vocabulary: Vocabulary) -> tuple[int, int]:
                 if state < 0:
                     break
         first = len(groups) // GROUP_WORDS
-        for before, tokens in sorted(by_text.items()):
-            text_at = layout.add(np.frombuffer(before, dtype=np.uint8))
-            groups += (*layout.add_trie(tokens), begun[before], text_at, len(before))
+        # Side by side, for they are all looked at together.
+        text_at = {before: layout.add(np.frombuffer(before, dtype=np.uint8)) for before in sorted(by_text)}
+        for before, at in text_at.items():
+            groups += (*layout.add_trie(by_text[before]), begun[before], at, len(before))
         everything = [pair for tokens in by_text.values() for pair in tokens]
+        later = [pair for before, tokens in by_text.items() if before for pair in tokens]
         exits += (*(layout.add_trie(everything) if everything else (0, 0)), first, len(by_text))
+        exits += (max(begun.values(), default=0), *(layout.add_trie(later) if later else (0, 0)))
     return layout.add(np.array(exits)), layout.add(np.array(groups, dtype=np.int32))

@@ -18,14 +18,33 @@ import numpy as np
 import numpy.typing as npt
 
 from tokamask.errors import VocabularyMismatch
+from tokamask.grammar.string_body import BACKSLASH, BODY, BODY_STATES, DEAD, NORMAL
 from tokamask.masking.vocabulary import Vocabulary
 
-__all__ = ["BACKSLASH_BELOW", "QUOTE_BELOW", "TokenTrie", "build_trie", "trie_of", "vocabulary_trie"]
+__all__ = [
+    "BACKSLASH_BELOW",
+    "HEIGHT_SHIFT",
+    "IS_TEXT",
+    "MOST_HEIGHT",
+    "MOST_TOKENS",
+    "QUOTE_BELOW",
+    "SIZE_SHIFT",
+    "TokenTrie",
+    "build_trie",
+    "trie_of",
+    "vocabulary_trie",
+]
 
 QUOTE_BELOW = 1
 """Flag of a node: some edge strictly below it is the byte `"`."""
 BACKSLASH_BELOW = 2
 """Flag of a node: some edge strictly below it is a backslash."""
+IS_TEXT = 4
+"""Flag of a node: between two characters of a JSON string its edge and all below stay inside, without a backslash."""
+HEIGHT_SHIFT, MOST_HEIGHT = 8, 255
+"""Above the flags, 8 bits: how many edges the longest way below the node has; MOST_HEIGHT for as many and more."""
+SIZE_SHIFT, MOST_TOKENS = 16, (1 << 15) - 1
+"""Above the height: how many tokens the subtree has; no node of more than MOST_TOKENS is marked IS_TEXT."""
 
 CHILD_COUNT_SHIFT = 8
 TOKEN_COUNT_SHIFT = 17
@@ -43,7 +62,7 @@ class TokenTrie:
             0. edge byte (0 at the root) | child count << 8 | token count << 17; never negative
             1. index of the first child; 0 without children
             2. offset in `tokens` of the first token of the subtree; the node's own tokens begin there
-            3. flags QUOTE_BELOW and BACKSLASH_BELOW
+            3. flags QUOTE_BELOW, BACKSLASH_BELOW and IS_TEXT | height << 8 | tokens of the subtree << 16
         tokens: int32 (m,), token ids in lexicographic order of their bytes, ids of equal bytes ascending. The tokens of
             a whole subtree are therefore neighbours, and those that end at its top come first.
         parent: int32 (n,); -1 at the root.
@@ -142,7 +161,7 @@ def build_trie(tokens: Sequence[tuple[bytes, int]]) -> TokenTrie:
     nodes[:, 0] = edge | child_count << CHILD_COUNT_SHIFT | token_count << TOKEN_COUNT_SHIFT
     nodes[:, 1] = np.where(child_count > 0, 1 + np.cumsum(child_count) - child_count, 0)
     nodes[:, 2] = np.concatenate(first_tokens)
-    nodes[:, 3] = _flags(edge, child_count, levels)
+    nodes[:, 3] = _below(edge, child_count, token_count, levels)
     return TokenTrie(
         nodes=nodes,
         tokens=np.fromiter((token for _, token in pairs), dtype=np.int32, count=len(pairs)),
@@ -151,14 +170,29 @@ def build_trie(tokens: Sequence[tuple[bytes, int]]) -> TokenTrie:
     )
 
 
-def _flags(
-    edge: npt.NDArray[np.int64], child_count: npt.NDArray[np.int64], levels: Sequence[int]
+def _below(
+    edge: npt.NDArray[np.int64],
+    child_count: npt.NDArray[np.int64],
+    token_count: npt.NDArray[np.int64],
+    levels: Sequence[int],
 ) -> npt.NDArray[np.int64]:
-    """The flags of every node, deepest level first: what its children's edges and their own flags say."""
+    """Flags, height and size of every node's subtree, deepest level first: what its children's edges and these say."""
     flags = np.zeros(len(edge), dtype=np.int64)
+    height = np.zeros(len(edge), dtype=np.int64)
+    size = token_count.copy()
     of_edge = np.where(edge == ord('"'), QUOTE_BELOW, 0) | np.where(edge == ord("\\"), BACKSLASH_BELOW, 0)
+    # For each body state before an edge: where that leads, and whether everything below can then follow.
+    text = np.where(np.arange(256) == BACKSLASH, DEAD, BODY).T[edge]
+    goes_on = np.ones((len(edge), BODY_STATES), dtype=np.bool_)
+    is_text = text >= 0
     for start, middle, end in reversed(list(zip(levels, levels[1:], levels[2:], strict=False))):
         inner = start + np.flatnonzero(child_count[start:middle])
         first_child = np.cumsum(child_count[inner]) - child_count[inner]
         flags[inner] = np.bitwise_or.reduceat((of_edge | flags)[middle:end], first_child)
+        height[inner] = 1 + np.maximum.reduceat(height[middle:end], first_child)
+        size[inner] += np.add.reduceat(size[middle:end], first_child)
+        goes_on[inner] = np.logical_and.reduceat(is_text[middle:end], first_child)
+        is_text[inner] &= np.take_along_axis(goes_on[inner], text[inner].astype(np.int64), axis=1)
+    flags |= np.where(is_text[:, NORMAL] & (size <= MOST_TOKENS), IS_TEXT, 0)
+    flags |= np.minimum(height, MOST_HEIGHT) << HEIGHT_SHIFT | np.minimum(size, MOST_TOKENS) << SIZE_SHIFT
     return flags

@@ -53,30 +53,38 @@ def clear_token(M: Words, row: int, token: int) -> None:
 
 
 @jit
-def flush(M: Words, V: Words) -> None:
-    """Move the found tokens into the row under construction (the first unused row of the arena)."""
+def flush(M: Words, V: Words, has_row: int) -> None:
+    """Move the found tokens into the row under construction (the first unused row of the arena), begun if need be."""
     row = M[ROWS] + M[ROW_COUNT] * V[ROW_WORDS]
-    if M[FOUND] != 0:
-        for i in range(M[FOUND_COUNT]):
-            set_token(M, row, M[M[FOUND] + i])
+    if has_row == 0:
+        for word in range(row, row + V[ROW_WORDS]):
+            M[word] = 0
+    for i in range(M[FOUND], M[FOUND] + M[FOUND_COUNT]):
+        set_token(M, row, M[i])
     M[FOUND_COUNT] = 0
 
 
 @jit
-def take(M: Words, V: Words, tokens: int, node: int, has_row: int) -> int:
-    """Add the tokens that end at `node`. Returns whether a row is under construction now."""
-    count = V[node] >> 17
+def take_tokens(M: Words, V: Words, first: int, count: int, has_row: int) -> int:
+    """Add the `count` tokens at V[first]. Returns whether a row is under construction now."""
     if count == 0:
         return has_row
     if M[FOUND_COUNT] + count > LONGEST_LIST:
-        flush(M, V)
+        flush(M, V, has_row)
         has_row = 1
         if count > LONGEST_LIST:
             row = M[ROWS] + M[ROW_COUNT] * V[ROW_WORDS]
-            for i in range(count):
-                set_token(M, row, V[tokens + V[node + 2] + i])
+            for i in range(first, first + count):
+                set_token(M, row, V[i])
             return has_row
+    out = M[FOUND] + M[FOUND_COUNT]
     for i in range(count):
-        M[M[FOUND] + M[FOUND_COUNT] + i] = V[tokens + V[node + 2] + i]
+        M[out + i] = V[first + i]
     M[FOUND_COUNT] += count
     return has_row
+
+
+@jit
+def take(M: Words, V: Words, tokens: int, node: int, has_row: int) -> int:
+    """Add the tokens that end at `node`. Returns as `take_tokens` does."""
+    return take_tokens(M, V, tokens + V[node + 2], V[node] >> 17, has_row)
