@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tokamask.errors import CompileBudgetExceeded
+from tokamask.grammar.body_states import NORMAL
 from tokamask.grammar.grammar import Grammar
 from tokamask.grammar.language import Language
 from tokamask.grammar.lexemes import automaton_flags, automaton_move, automaton_read, string_reads_any
@@ -28,7 +29,6 @@ from tokamask.grammar.program import (
     automaton_block,
 )
 from tokamask.grammar.rules import Repeat, RuleSet, Sequence, Terminal
-from tokamask.grammar.string_body import NORMAL
 
 PATTERNS = ["a", "(ab|é)*c?", "[^a]{2}", "\U0001f600|￿", "", "[a-z]+[0-9]"]
 

@@ -9,15 +9,9 @@ import random
 import pytest
 
 from tests.reference import character_spellings, minimal_spellings
+from tokamask.grammar.body_states import BACKSLASH, CLOSED, COMPLETE, DEAD, ESCAPE, MINIMAL, NORMAL
 from tokamask.grammar.string_body import (
-    BACKSLASH,
     BODY,
-    CLOSED,
-    COMPLETE,
-    DEAD,
-    ESCAPE,
-    MINIMAL,
-    NORMAL,
     advance_escape,
     escape_high,
     escape_low,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.strategies import NASTY, random_vocabulary
-from tokamask.grammar.string_body import BODY_STATES, MINIMAL, NORMAL
+from tokamask.grammar.body_states import BODY_STATES, MINIMAL, NORMAL
 from tokamask.masking import character_units, pieces
 from tokamask.masking.vocabulary import Vocabulary
 

@@ -62,7 +62,7 @@ from tokamask.grammar.program import (
 
 Words = npt.NDArray[np.int32]
 
-MASK = 6  # word of a thread: the operations of its mask
+MEMORY, MASK = 5, 6  # words of a thread: what it remembers, the operations of its mask
 WITH_HOLES, WITH_MEMORY = 1, 2  # of a set: whether threads have a memory, or a place for one
 
 # Words of a configuration: slice of the lists table, then what is known about the set. The last four are for sets with
@@ -120,8 +120,25 @@ def push_threads(M: Words, configuration: int, memory: int) -> None:
     start = M[LISTS] + M[at + LIST_START]
     for i in range(start, start + M[at + LIST_LENGTH]):
         t = M[THREADS] + M[i] * THREAD_WORDS
-        own = M[t + 5]
+        own = M[t + MEMORY]
         push(M, M[t], M[t + 1], M[t + 2], M[t + 3], M[t + 4], memory if own == HOLE else own)
+
+
+@jit
+def thread_count(M: Words, configuration: int) -> int:
+    return M[M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS + LIST_LENGTH]
+
+
+@jit
+def thread_of(M: Words, configuration: int, index: int) -> int:
+    """The number of the thread at `index` of a set; threads may be interned meanwhile, a set's list stays."""
+    return M[M[LISTS] + M[M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS + LIST_START] + index]
+
+
+@jit
+def address_of(M: Words, thread: int) -> int:
+    """Where in the arena the words of a thread begin, until it grows."""
+    return M[THREADS] + thread * THREAD_WORDS
 
 
 @jit
@@ -191,8 +208,8 @@ def intern_list(P: Words, M: Words, count: int) -> int:
         t = M[THREADS] + M[at + i] * THREAD_WORDS
         if P[M[t]] == END:
             accepting = 1
-        if M[t + 5] != 0:
-            remembers = WITH_MEMORY if M[t + 5] > 0 else max(remembers, WITH_HOLES)
+        if M[t + MEMORY] != 0:
+            remembers = WITH_MEMORY if M[t + MEMORY] > 0 else max(remembers, WITH_HOLES)
     M[record + IS_ACCEPTING] = accepting
     M[record + REMEMBERS] = remembers
     M[LIST_USED] = start + count

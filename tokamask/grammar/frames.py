@@ -1,6 +1,7 @@
-"""Frames: short lists of words, interned, so that what an object has so far is one integer in a thread.
+"""Frames: lists of words, interned, so that a thread holds each as one integer.
 
-The first word of a frame is the number of words behind it. Equal lists have equal indices.
+They are what an object has so far (`properties`), and the nodes and values of what is remembered (`memory`). The first
+word of a frame is the number of words behind it. Equal lists have equal indices.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def intern_frame(M: Words) -> int:
 
 @jit
 def has_room_for_frame(M: Words, length: int) -> bool:
-    """Objects of thousands of properties have frames longer than the head room of a step."""
+    """Objects of thousands of properties, and long numbers, have frames longer than the head room of a step."""
     if M[FRAME_USED] + length + 1 > M[FRAME_CAPACITY]:
         M[OVERFLOW] = FRAMES_FULL
         return False

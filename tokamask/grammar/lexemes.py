@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from tokamask.grammar.body_states import ESCAPE, HEX_1D, MINIMAL, MOST_ESCAPED
 from tokamask.grammar.jit import jit
 from tokamask.grammar.program import (
     AUTOMATON_CLASS_OF,
@@ -13,17 +14,7 @@ from tokamask.grammar.program import (
     LENGTHS_OF,
     STRING_LENGTHS,
 )
-from tokamask.grammar.string_body import (
-    ESCAPE,
-    HEX_1D,
-    MINIMAL,
-    MOST_ESCAPED,
-    escape_high,
-    escape_low,
-    may_become,
-    utf8_byte,
-    utf8_length,
-)
+from tokamask.grammar.string_body import escape_high, escape_low, may_become, utf8_byte, utf8_length
 
 Words = npt.NDArray[np.int32]
 

@@ -27,6 +27,7 @@ from tokamask.grammar.arena import (
     THREADS,
     mix,
 )
+from tokamask.grammar.body_states import BACKSLASH, COMPLETE, QUOTE
 from tokamask.grammar.configurations import LIST_LENGTH, LIST_START, REMEMBERS, close_scratch, has_room, push
 from tokamask.grammar.jit import jit
 from tokamask.grammar.lexemes import automaton_flags, string_can_escape, string_read
@@ -62,15 +63,7 @@ from tokamask.grammar.program import (
     VALUE,
 )
 from tokamask.grammar.properties import may_add
-from tokamask.grammar.string_body import (
-    BACKSLASH,
-    COMPLETE,
-    ESCAPE_BYTES,
-    QUOTE,
-    advance_escape,
-    is_escape_state,
-    starts_character,
-)
+from tokamask.grammar.string_body import ESCAPE_BYTES, advance_escape, is_escape_state, starts_character
 from tokamask.grammar.survival import step, surviving
 from tokamask.grammar.threads import item_value, name_can_escape, name_is_live, name_read, property_value
 

@@ -44,6 +44,7 @@ import numpy.typing as npt
 
 from tokamask.errors import CompileBudgetExceeded
 from tokamask.grammar import rules
+from tokamask.grammar.body_states import MINIMAL, NORMAL
 from tokamask.grammar.json_schema.cardinality import has_many_values
 from tokamask.grammar.json_schema.shapes import (
     ArrayShape,
@@ -58,8 +59,7 @@ from tokamask.grammar.json_schema.shapes import (
 )
 from tokamask.grammar.language import Language
 from tokamask.grammar.other_names import Choice, choices_of, fewest_properties
-from tokamask.grammar.string_body import MINIMAL, NORMAL
-from tokamask.grammar.text_counts import texts_left
+from tokamask.grammar.text_counts import MANY, texts_left
 from tokamask.grammar.text_lengths import UNBOUNDED, remaining_lengths
 
 END, RETURN, CALL, CHOICE, LOOP, LEXEME = range(6)
@@ -109,7 +109,9 @@ ITEMS_WHITESPACE, ITEMS_DISTINCT, ITEMS_STATES = 3, 4, 5
     OBJECT_PROPERTIES,
 ) = range(6, 25)
 STRING_HOME, STRING_LENGTHS, STRING_UNBOUNDED, STRING_TEXTS = range(4, 8)  # of a STRING record; the first are above
-CHOICE_WORDS = 4  # of a choice: STRING record of the names, VALUE record, witnesses met (a bit each), room for a cost
+# Words of a choice: STRING record of the names, VALUE record, witnesses met (a bit each), room for a cost. Where names
+# may run out: how many there are, and the word of a frame that counts the unused ones (else 0).
+CHOICE_MEETS, CHOICE_COST, CHOICE_NAMES, CHOICE_LEFT, CHOICE_WORDS = range(2, 7)
 
 # Words of an automaton block: sizes, offsets (relative to the block) and the class of each byte.
 AUTOMATON_STATES, AUTOMATON_CLASSES, AUTOMATON_ROWS, AUTOMATON_CLASS_START, AUTOMATON_CLASS_BYTES = range(5)
@@ -120,16 +122,17 @@ ACCEPTING, LIVE = 1, 2  # flags in the first word of a state's row: may end here
 LENGTHS_LONGEST, LENGTHS_ARE_ENDLESS, LENGTHS_OF = range(3)
 
 # Words of a frame: its length, required properties still missing, declared ones present, all of them (up to the largest
-# number that matters), witnesses still missing; then the declared ones present as bits, or the position among them.
+# number that matters), witnesses still missing; then the declared ones present as bits, or the position among them; and
+# the names still unused.
 FRAME_LENGTH, FRAME_MISSING, FRAME_PRESENT, FRAME_TOTAL, FRAME_PENDING, FRAME_HEADER = range(6)
 NAME_WORDS = 4  # of a name table entry: start, length, common prefix with the entry before, declared index
 MAXIMUM_NAME_BYTES = 4095  # a key's place in the name table packs the depth into 12 bits
 DEPTH_BITS = 12
 MAXIMUM_DISTINCT = 4096  # items of an array that must be there and differ
 _OBJECT_PLACES = range(OBJECT_OPEN, OBJECT_NEXT + 1)
-# How the items of an array must differ: not at all; with endlessly many values for each; with few values, the same ones
-# for every item; with few values and others elsewhere, so that a choice now may leave nothing for a later item.
-NOT_DISTINCT, PLENTIFUL, SCARCE, WARY = range(4)
+# How the items of an array must differ: not at all; with more values for each than there will be items; with few values
+# for some, but more for each that must come than there are items before it.
+NOT_DISTINCT, PLENTIFUL, SCARCE = range(3)
 MAXIMUM_COUNT = (1 << 31) - 2  # of items or characters; no text that an arena can follow has as many
 
 
@@ -205,6 +208,7 @@ class _Assembler:
         self.block_words = 0
         self.references: list[int] = []  # words that hold such an offset
         self.values: dict[int, list[int]] = {}  # id of shapes -> pc of each node's VALUE, 0 until it has one
+        self.remembered: dict[int, set[int]] = {}  # id of shapes -> nodes of what is read inside of items that differ
         self.strings: dict[tuple[int, int | None, Language | None, int], int] = {}
         self.scarce: list[tuple[JsonShapes, int]] = []  # nodes of items that must differ and have few values
         self.rule_pcs: dict[str, int] = {}
@@ -288,6 +292,7 @@ class _Assembler:
 
     def json_value(self, shapes: JsonShapes) -> int:
         values = self.values.setdefault(id(shapes), [0] * len(shapes.nodes))
+        self.remembered[id(shapes)] = _remembered_nodes(shapes)
         pending = [shapes.root]
         values[shapes.root] = self.reserve(shapes, shapes.root)
         while pending:
@@ -298,7 +303,7 @@ class _Assembler:
                         if not values[child]:
                             values[child] = self.reserve(shapes, child)
                             pending.append(child)
-                self.words[place] = self.shape(shapes, shape)
+                self.words[place] = self.shape(shapes, node, shape)
         return values[shapes.root]
 
     def reserve(self, shapes: JsonShapes, node: int) -> int:
@@ -306,10 +311,11 @@ class _Assembler:
         count = len(shapes.nodes[node])
         return self.emit(VALUE, count, *[-1] * count)
 
-    def shape(self, shapes: JsonShapes, shape: Shape) -> int:
+    def shape(self, shapes: JsonShapes, node: int, shape: Shape) -> int:
+        """One alternative of a node."""
         match shape:
             case ObjectShape():
-                return self.object(shapes, shape)
+                return self.object(shapes, shape, shape.remembers or node in self.remembered[id(shapes)])
             case StringShape(minimum, maximum, language):
                 return self.string(minimum, maximum, language, _home(shapes))
             case ScalarShape(language):
@@ -347,7 +353,7 @@ class _Assembler:
             return NOT_DISTINCT
         if all(has_many_values(shapes.nodes, node) for node in set(_children(shape))):
             return PLENTIFUL
-        return SCARCE if isinstance(shape, ArrayShape) and not shape.prefix else WARY
+        return SCARCE
 
     def items(self, shapes: JsonShapes, shape: ItemsShape) -> int:
         distinct = self.distinctness(shapes, shape)
@@ -361,7 +367,7 @@ class _Assembler:
             self.words.append(0)
         return pc
 
-    def object(self, shapes: JsonShapes, shape: ObjectShape) -> int:
+    def object(self, shapes: JsonShapes, shape: ObjectShape, has_memory: bool) -> int:
         values = self.values[id(shapes)]
         properties = shape.properties
         count = len(properties)
@@ -372,10 +378,14 @@ class _Assembler:
         is_free = shapes.property_order is PropertyOrder.ANY
         is_counted = shape.minimum > 0 or shape.maximum is not None or bool(shape.witnesses)
         choices = choices_of(shape) if shape.classes or is_counted else ()
+        scarce = _scarce_names(choices) if has_memory else {}
+        is_counted = is_counted or bool(scarce)
         additional = 0 if shape.additional is None or choices else values[shape.additional]
         frame_words = 0
         if is_free or is_counted:  # properties as bits, or the position among them
             frame_words = FRAME_HEADER - 1 + ((count + 31) // 32 if is_free else 1)
+        left = {names: frame_words + 1 + number for number, names in enumerate(scarce)}
+        frame_words += len(scarce)
         if is_free:
             available = count - declared.count(0)
         else:  # one past the last property that may appear
@@ -398,13 +408,18 @@ class _Assembler:
         words[pc + OBJECT_NAMES] = self.names(names)
         if choices:
             self.choices(shapes, pc, choices, len(shape.witnesses))
+            for number, choice in enumerate(choices):
+                if choice.names in scarce:
+                    at = self.words[pc + OBJECT_CHOICES] + CHOICE_WORDS * number
+                    self.words[at + CHOICE_NAMES] = scarce[choice.names]
+                    self.words[at + CHOICE_LEFT] = left[choice.names]
         return pc
 
     def choices(self, shapes: JsonShapes, pc: int, choices: Sequence[Choice], witnesses: int) -> None:
         strings = [self.string(0, None, choice.names, _home(shapes)) for choice in choices]
         self.words[pc + OBJECT_CHOICES] = len(self.words)
         for string, choice in zip(strings, choices, strict=True):
-            self.words += (string, self.values[id(shapes)][choice.node], choice.meets, 0)
+            self.words += (string, self.values[id(shapes)][choice.node], choice.meets, 0, 0, 0)
         # For each set of witnesses still missing: how many properties they take, then room for the costs of as many.
         self.words[pc + OBJECT_COVERS] = len(self.words)
         for fewest in fewest_properties(choices, witnesses):
@@ -469,7 +484,35 @@ def _home(shapes: JsonShapes) -> int:
     return NORMAL if shapes.escapes is Escapes.ANY else MINIMAL
 
 
-def _children(shape: ArrayShape | ItemsShape | ObjectShape) -> Iterable[int]:
+def _scarce_names(choices: Sequence[Choice]) -> dict[Language, int]:
+    """The languages of names that one object could use up, and how many names they have."""
+    scarce: dict[Language, int] = {}
+    for choice in choices:
+        names = MANY if choice.names is None else int(texts_left(choice.names)[0])
+        if choice.names is not None and names < MANY:
+            scarce[choice.names] = names
+    return scarce
+
+
+def _remembered_nodes(shapes: JsonShapes) -> set[int]:
+    """The nodes of whatever is remembered because items must differ: these items and all inside of them."""
+    pending = [
+        child
+        for shapes_of_node in shapes.nodes
+        for shape in shapes_of_node
+        if isinstance(shape, ArrayShape | ItemsShape) and shape.is_distinct
+        for child in _children(shape)
+    ]
+    nodes: set[int] = set()
+    while pending:
+        node = pending.pop()
+        if node not in nodes:
+            nodes.add(node)
+            pending += [child for shape in shapes.nodes[node] for child in _children(shape)]
+    return nodes
+
+
+def _children(shape: Shape) -> Iterable[int]:
     """The nodes that a shape refers to."""
     match shape:
         case ObjectShape(properties, additional, classes):
@@ -479,3 +522,5 @@ def _children(shape: ArrayShape | ItemsShape | ObjectShape) -> Iterable[int]:
             return prefix if rest is None else (*prefix, rest)
         case ItemsShape(states):
             return [node for state in states for node, _ in state.items]
+        case ScalarShape() | StringShape():
+            return ()

@@ -6,8 +6,8 @@ the first declared property that may still come, one past their number once anot
 
     length | required ones still missing | declared ones present | all of them | witnesses still missing | ...
 
-and then the declared ones present, a bit each, or the position. Properties are counted only up to the largest number
-that matters, so that there are finitely many frames.
+and then the declared ones present, a bit each, or the position; then the unused names of every class that one object
+could use up. Properties are counted only up to the largest number that matters, so that there are finitely many frames.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from tokamask.grammar.arena import FRAME_USED, FRAMES
 from tokamask.grammar.frames import copied_frame, frame_word, has_room_for_frame, intern_frame
 from tokamask.grammar.jit import jit
 from tokamask.grammar.program import (
+    CHOICE_LEFT,
+    CHOICE_MEETS,
+    CHOICE_NAMES,
     CHOICE_WORDS,
     FRAME_HEADER,
     FRAME_MISSING,
@@ -44,6 +47,9 @@ from tokamask.grammar.program import (
 
 Words = npt.NDArray[np.int32]
 
+ENDLESS = 1 << 20  # names, more than any object has
+
+
 @jit
 def frame_has(M: Words, frame: int, index: int) -> bool:
     """Whether declared property `index` is present, in a frame of bits."""
@@ -62,6 +68,10 @@ def start_data(P: Words, M: Words, record: int) -> int:
         M[at + i] = 0
     M[at + FRAME_MISSING] = P[record + OBJECT_REQUIRED]
     M[at + FRAME_PENDING] = (1 << P[record + OBJECT_WITNESSES]) - 1
+    for choice in range(P[record + OBJECT_CHOICE_COUNT]):
+        names = P[record + OBJECT_CHOICES] + CHOICE_WORDS * choice
+        if P[names + CHOICE_LEFT]:
+            M[at + P[names + CHOICE_LEFT]] = P[names + CHOICE_NAMES]
     return intern_frame(M)
 
 
@@ -104,11 +114,38 @@ def _fits(P: Words, M: Words, record: int, data: int, missing: int, pending: int
 
 
 @jit
+def names_left(P: Words, M: Words, record: int, data: int) -> int:
+    """How many names of choices are unused; at least ENDLESS where they cannot be used up."""
+    left = 0
+    for choice in range(P[record + OBJECT_CHOICE_COUNT]):
+        at = P[record + OBJECT_CHOICES] + CHOICE_WORDS * choice
+        if P[at + CHOICE_LEFT] == 0:
+            return ENDLESS
+        if P[at + CHOICE_MEETS] == 0:  # others have the names of one that is no witness
+            left += frame_word(M, data, P[at + CHOICE_LEFT])
+    return left
+
+
+@jit
+def _leaves_names(P: Words, M: Words, record: int, data: int, choice: int, pending: int) -> bool:
+    """Whether there is a name for the choice, and then one more for each of its witnesses that are pending."""
+    word = P[P[record + OBJECT_CHOICES] + CHOICE_WORDS * choice + CHOICE_LEFT]
+    if word == 0:
+        return True
+    left = frame_word(M, data, word) - 1
+    for other in range(P[record + OBJECT_CHOICE_COUNT]):
+        at = P[record + OBJECT_CHOICES] + CHOICE_WORDS * other
+        if P[at + CHOICE_LEFT] == word and P[at + CHOICE_MEETS] & pending:
+            left -= 1
+    return left >= 0
+
+
+@jit
 def _reaches_minimum(P: Words, M: Words, record: int, data: int, index: int) -> bool:
     """Whether enough properties can follow declared property `index`, where they come in order."""
-    if P[record + OBJECT_IS_COUNTED] == 0 or P[record + OBJECT_IS_FREE] or P[record + OBJECT_CHOICE_COUNT]:
+    if P[record + OBJECT_IS_COUNTED] == 0 or P[record + OBJECT_IS_FREE]:
         return True
-    wanted = P[record + OBJECT_MINIMUM] - frame_word(M, data, FRAME_TOTAL) - 1
+    wanted = P[record + OBJECT_MINIMUM] - frame_word(M, data, FRAME_TOTAL) - 1 - names_left(P, M, record, data)
     later = index + 1
     while wanted > 0 and later < P[record + OBJECT_AVAILABLE]:
         wanted -= P[record + OBJECT_PROPERTIES + 2 * later] != 0
@@ -143,10 +180,15 @@ def may_choose(P: Words, M: Words, record: int, data: int, choice: int) -> bool:
         return False
     if P[record + OBJECT_IS_COUNTED] == 0:
         return True
-    meets = P[P[record + OBJECT_CHOICES] + CHOICE_WORDS * choice + 2]
+    meets = P[P[record + OBJECT_CHOICES] + CHOICE_WORDS * choice + CHOICE_MEETS]
     pending = frame_word(M, data, FRAME_PENDING)
     if meets != 0 and meets & pending == 0:
         return False  # what it would provide is there: the choice that provides nothing has all its values
+    if not _leaves_names(P, M, record, data, choice, pending & ~meets):
+        return False
+    if P[record + OBJECT_IS_FREE] == 0:  # declared ones can come no more
+        if frame_word(M, data, FRAME_TOTAL) + names_left(P, M, record, data) < P[record + OBJECT_MINIMUM]:
+            return False
     return _fits(P, M, record, data, frame_word(M, data, FRAME_MISSING), pending & ~meets)
 
 
@@ -212,7 +254,10 @@ def data_after_name(P: Words, M: Words, record: int, data: int, index: int) -> i
         if is_free:
             M[at + FRAME_HEADER + (index >> 5)] |= np.int32(1 << (index & 31))
     elif P[record + OBJECT_CHOICE_COUNT]:
-        M[at + FRAME_PENDING] &= ~P[P[record + OBJECT_CHOICES] + CHOICE_WORDS * (index - count) + 2]
+        choice = P[record + OBJECT_CHOICES] + CHOICE_WORDS * (index - count)
+        M[at + FRAME_PENDING] &= ~P[choice + CHOICE_MEETS]
+        if P[choice + CHOICE_LEFT]:
+            M[at + P[choice + CHOICE_LEFT]] -= 1
     if is_free == 0:
         M[at + FRAME_HEADER] = min(index, count) + 1
     return intern_frame(M)

@@ -7,15 +7,19 @@ UTF-8, so every cycle of their automata begins some.
 from __future__ import annotations
 
 import weakref
-from collections import deque
+from collections import Counter, deque
 
 import numpy as np
 import numpy.typing as npt
 
 from tokamask.grammar.automaton import Rows, explore
 from tokamask.grammar.language import Language, assemble, empty, remembered
+from tokamask.grammar.text_counts import MANY, texts_left
 
 UNBOUNDED = -1
+
+MOST_WORK = 50_000
+"""Sums after which `fewest_texts` is content with what it has found."""
 
 _known: weakref.WeakKeyDictionary[Language, npt.NDArray[np.int32]] = weakref.WeakKeyDictionary()
 
@@ -180,3 +184,53 @@ def _most(edges: list[set[tuple[int, int]]]) -> list[int]:
             if pending[source] == 0:
                 order.append(source)
     return [UNBOUNDED if left else length for length, left in zip(longest, pending, strict=True)]
+
+
+def fewest_texts(language: Language, minimum: int, maximum: int | None) -> int:
+    """At least how many texts have `minimum` to `maximum` code points (None: no upper end); MANY stands for more.
+
+    Exact but for texts so long that counting them takes more than `MOST_WORK`. The language is one of valid UTF-8.
+    """
+    if maximum is None and not is_finite(language):
+        return MANY
+    if minimum == 0 and maximum is None:
+        return int(texts_left(language)[0])
+    beginning = _counted_edges(language, [byte for byte in range(256) if byte & 0xC0 != 0x80])
+    continuing = _counted_edges(language, range(0x80, 0xC0))
+    accepts = language.accepting.tolist()
+    texts, work, length = 0, 0, 0
+    ends: Counter[int] = Counter({0: 1})  # of the texts of this length, by the state that they lead to
+    while ends and texts < MANY and work < MOST_WORK:
+        if length >= minimum:
+            texts += sum(number for state, number in ends.items() if accepts[state])
+        if length == maximum:
+            break
+        begun = _counted_after(ends, beginning)
+        work += 1 + len(begun)
+        ends = Counter({state: number for state, number in begun.items() if not continuing[state]})
+        for _ in range(3):
+            begun = _counted_after(begun, continuing)
+            ends.update({state: number for state, number in begun.items() if not continuing[state]})
+        length += 1
+    return min(MANY, texts)
+
+
+def _counted_after(ends: Counter[int], edges: list[Counter[int]]) -> Counter[int]:
+    after: Counter[int] = Counter()
+    for state, number in ends.items():
+        for target, bytes_there in edges[state].items():
+            after[target] = min(MANY, after[target] + number * bytes_there)
+    return after
+
+
+def _counted_edges(language: Language, among: range | list[int]) -> list[Counter[int]]:
+    """From each state where the bytes `among` lead, and how many of them."""
+    columns = Counter(language.byte_class[list(among)].tolist())
+    edges: list[Counter[int]] = []
+    for row in language.transitions.tolist():
+        targets: Counter[int] = Counter()
+        for column, number in columns.items():
+            if row[column] >= 0:
+                targets[row[column]] += number
+        edges.append(targets)
+    return edges

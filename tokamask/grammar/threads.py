@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from tokamask.grammar.body_states import BACKSLASH, COMPLETE, QUOTE
 from tokamask.grammar.configurations import (
     intern_single,
     push,
@@ -25,14 +26,11 @@ from tokamask.grammar.lexemes import (
     string_read,
 )
 from tokamask.grammar.memory import (
-    A_SPELLING,
-    A_STRING,
     FORBIDDEN,
     HOLE,
     begun_name,
     begun_text,
     closed,
-    detail,
     ended_name,
     ended_text,
     opened,
@@ -40,6 +38,7 @@ from tokamask.grammar.memory import (
     with_byte,
     with_code_point,
 )
+from tokamask.grammar.memory_nodes import A_SPELLING, A_STRING, detail
 from tokamask.grammar.name_table import (
     OFF,
     code_point_at,
@@ -98,17 +97,7 @@ from tokamask.grammar.properties import (
     may_declare,
     start_data,
 )
-from tokamask.grammar.string_body import (
-    BACKSLASH,
-    BODY,
-    COMPLETE,
-    QUOTE,
-    advance_escape,
-    is_escape_state,
-    may_become,
-    utf8_byte,
-    utf8_length,
-)
+from tokamask.grammar.string_body import BODY, advance_escape, is_escape_state, may_become, utf8_byte, utf8_length
 
 Words = npt.NDArray[np.int32]
 

@@ -23,7 +23,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tokamask.grammar.string_body import BACKSLASH
+from tokamask.grammar.body_states import BACKSLASH
 from tokamask.masking.layout import Layout, token_row
 
 __all__ = [

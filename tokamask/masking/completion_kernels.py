@@ -21,16 +21,13 @@ from tokamask.grammar.arena import (
     WALK_CAPACITY,
     WALK_FULL,
 )
+from tokamask.grammar.body_states import QUOTE
 from tokamask.grammar.configurations import LIST_LENGTH, LIST_START, MARK, MASK, REMEMBERS
 from tokamask.grammar.jit import carray, jit, pointer
 from tokamask.grammar.moves import ANY_BYTE, candidate_buffer, configuration_candidates, move
 from tokamask.grammar.name_table import OFF
 from tokamask.grammar.program import OBJECT_KEY, STRING
-from tokamask.grammar.string_body import (
-    QUOTE,
-    home_of,
-    starts_character,
-)
+from tokamask.grammar.string_body import home_of, starts_character
 from tokamask.grammar.survival import forgetful, is_free_text, with_holes
 from tokamask.masking.cost_kernels import NEVER, configuration_cost, thread_cost
 from tokamask.masking.pieces import NODES, ROW_WORDS, TEXT, TEXT_START, TOKENS

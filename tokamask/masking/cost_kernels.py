@@ -22,15 +22,37 @@ from tokamask.grammar.arena import (
     LISTS,
     OVERFLOW,
     SEARCH,
-    SEARCH_CAPACITY,
     SEARCH_WORDS,
     THREAD_WORDS,
     THREADS,
+    UNDECIDED,
     WALK,
     WALK_CAPACITY,
     WALK_FULL,
 )
-from tokamask.grammar.configurations import COST, LIST_LENGTH, LIST_START, REMEMBERS, has_room, intern_single
+from tokamask.grammar.body_states import (
+    BODY_STATES,
+    COMPLETE,
+    ESCAPE,
+    HEX_0,
+    HEX_1D,
+    MINIMAL,
+    MINIMAL_ESCAPE,
+    MOST_ESCAPED,
+    NORMAL,
+)
+from tokamask.grammar.configurations import (
+    COST,
+    LIST_LENGTH,
+    LIST_START,
+    MEMORY,
+    REMEMBERS,
+    address_of,
+    has_room,
+    intern_single,
+    thread_count,
+    thread_of,
+)
 from tokamask.grammar.frames import frame_word
 from tokamask.grammar.jit import jit
 from tokamask.grammar.lexemes import automaton_move, automaton_read
@@ -51,6 +73,10 @@ from tokamask.grammar.program import (
     AUTOMATON_STATES,
     CALL,
     CHOICE,
+    CHOICE_COST,
+    CHOICE_LEFT,
+    CHOICE_MEETS,
+    CHOICE_NAMES,
     CHOICE_WORDS,
     DEPTH_BITS,
     END,
@@ -96,16 +122,8 @@ from tokamask.grammar.program import (
     VALUE,
 )
 from tokamask.grammar.properties import frame_has, may_add, may_choose, may_declare, position
+from tokamask.grammar.search import MOST_STEPS, NO_BYTE, NOTE, PLACE, begin_search, deepen, is_in_order, next_byte
 from tokamask.grammar.string_body import (
-    BODY_STATES,
-    COMPLETE,
-    ESCAPE,
-    HEX_0,
-    HEX_1D,
-    MINIMAL,
-    MINIMAL_ESCAPE,
-    MOST_ESCAPED,
-    NORMAL,
     advance_escape,
     escape_high,
     escape_low,
@@ -115,7 +133,7 @@ from tokamask.grammar.string_body import (
     starts_character,
     utf8_length,
 )
-from tokamask.grammar.survival import MOST_STEPS, TRIES, byte_to_try, is_free, is_worth_trying, step, still_begun
+from tokamask.grammar.survival import is_free, step
 from tokamask.grammar.threads import item_value, property_value
 
 Words = npt.NDArray[np.int32]
@@ -123,7 +141,6 @@ Words = npt.NDArray[np.int32]
 NEVER = 1 << 28
 NO_DATA = -1  # of an object: no property is there yet
 MISSING_BYTE = 1 << 16  # the cost of a byte that no token spells alone
-MOST_DEARER = 256  # how much more a value may cost because cheaper ones are used
 
 
 def _distances_to_normal() -> npt.NDArray[np.int32]:
@@ -272,12 +289,12 @@ def _analyse_object(P: Words, M: Words, K: Words, pc: int) -> int:
 def _analyse_choices(P: Words, K: Words, pc: int) -> None:
     """K[choice]: its name, as for declared ones; K[cover + 1 + n]: n properties that provide a set of witnesses.
 
-    K[choice + 3] is what a name may cost more because the cheapest are used, see `dearer`.
+    K[choice + CHOICE_COST] is what a name may cost more because the cheapest are used, see `dearer`.
     """
     choices = P[pc + OBJECT_CHOICES]
     end = choices + CHOICE_WORDS * P[pc + OBJECT_CHOICE_COUNT]
     for at in range(choices, end, CHOICE_WORDS):
-        dearer = K[at + 3] if P[pc + OBJECT_REMEMBERS] else 0
+        dearer = K[at + CHOICE_COST] if P[pc + OBJECT_REMEMBERS] else 0
         K[at] = _sum(2 + dearer, K[P[at]])
     if choices == 0:
         return
@@ -319,15 +336,14 @@ def _is_present(P: Words, M: Words, record: int, data: int, index: int) -> bool:
 @jit
 def _filling_cost(P: Words, M: Words, K: Words, record: int, data: int, adding: int, wanted: int) -> int:
     """The cheapest `wanted` properties that are not required, `adding` excepted."""
-    other = NEVER
-    for choice in range(P[record + OBJECT_CHOICE_COUNT]):
-        other = min(other, _choice_cost(P, K, P[record + OBJECT_CHOICES] + CHOICE_WORDS * choice))
+    other, others = _other_properties(P, M, K, record, data, wanted)
     total = 0
     cost = -1
     last = -1
-    for taken in range(wanted):
+    taken = 0
+    while taken < wanted:
         # The next one in the order of (cost, index).
-        best = other
+        best = other if others > 0 else NEVER
         found = -1
         for index in range(P[record + OBJECT_COUNT]):
             at = record + OBJECT_PROPERTIES + 2 * index
@@ -339,12 +355,40 @@ def _filling_cost(P: Words, M: Words, K: Words, record: int, data: int, adding: 
             if each < best and (each > cost or (each == cost and index > last)):
                 best = each
                 found = index
+        if best == NEVER:
+            return NEVER
         if found < 0:
-            return NEVER if other == NEVER else min(NEVER, total + (wanted - taken) * other)
-        total = _sum(total, best)
-        cost = best
-        last = found
+            number = min(others, wanted - taken)
+            total = min(NEVER, total + number * best)
+            taken += number
+            others = 0
+        else:
+            total = _sum(total, best)
+            taken += 1
+            cost = best
+            last = found
     return total
+
+
+@jit
+def _other_properties(P: Words, M: Words, K: Words, record: int, data: int, wanted: int) -> tuple[int, int]:
+    """What one of `wanted` properties that are not declared costs at most, and how many there may be."""
+    cheapest = NEVER
+    dearest = 0
+    left = 0
+    for choice in range(P[record + OBJECT_CHOICE_COUNT]):
+        at = P[record + OBJECT_CHOICES] + CHOICE_WORDS * choice
+        names = wanted
+        if P[at + CHOICE_LEFT]:
+            names = P[at + CHOICE_NAMES] if data == NO_DATA else frame_word(M, data, P[at + CHOICE_LEFT])
+        if names >= wanted:
+            cheapest = min(cheapest, _choice_cost(P, K, at))
+        elif names > 0 and P[at + CHOICE_MEETS] == 0:
+            dearest = max(dearest, _choice_cost(P, K, at))
+            left += names
+    if cheapest < NEVER or left == 0:
+        return cheapest, wanted
+    return dearest, left
 
 
 @jit
@@ -740,8 +784,8 @@ def configuration_cost(P: Words, M: Words, K: Words, configuration: int) -> int:
         return _place_cost(P, M, K, configuration)
     if M[record + COST] < 0:
         best = NEVER
-        for i in range(M[record + LIST_LENGTH]):
-            thread = M[M[LISTS] + M[record + LIST_START] + i]
+        for i in range(thread_count(M, configuration)):
+            thread = thread_of(M, configuration, i)
             if _is_settled(P, M, thread):
                 cost = _thread_and_rest(P, M, K, thread)
             else:
@@ -755,7 +799,7 @@ def configuration_cost(P: Words, M: Words, K: Words, configuration: int) -> int:
 
 @jit
 def _thread_and_rest(P: Words, M: Words, K: Words, thread: int) -> int:
-    t = M[THREADS] + thread * THREAD_WORDS
+    t = address_of(M, thread)
     rest = _place_cost(P, M, K, M[t + 4])
     return FULL if rest < 0 else _sum(rest, thread_cost(P, M, K, M[t], M[t + 1], M[t + 2], M[t + 3]))
 
@@ -763,9 +807,10 @@ def _thread_and_rest(P: Words, M: Words, K: Words, thread: int) -> int:
 @jit
 def _is_settled(P: Words, M: Words, thread: int) -> bool:
     """Whether the cheapest way on is open to a thread that remembers. (Behind a comma it may have been used.)"""
-    operation = P[M[M[THREADS] + thread * THREAD_WORDS]]
+    t = address_of(M, thread)
+    operation = P[M[t]]
     is_behind_comma = operation == ARRAY_NEXT or operation == ITEMS_NEXT or operation == OBJECT_NEXT
-    return (M[M[THREADS] + thread * THREAD_WORDS + 5] <= 0 or not is_behind_comma) and is_free(P, M, thread)
+    return (M[t + MEMORY] <= 0 or not is_behind_comma) and is_free(P, M, thread)
 
 
 @jit
@@ -773,60 +818,61 @@ def _searched_cost(P: Words, M: Words, K: Words, thread: int) -> int:
     """The cost where the cheapest ways may be forbidden: iterative deepening (Korf 1985) over the bytes that matter."""
     if not has_room(M):
         return FULL
-    least = _thread_and_rest(P, M, K, thread)
-    if least < 0:
-        return FULL
-    t = M[THREADS] + thread * THREAD_WORDS
-    alone = intern_single(P, M, M[t], M[t + 1], M[t + 2], M[t + 3], M[t + 4], M[t + 5])
-    for most in range(least, min(NEVER, least + MOST_DEARER)):
-        found = _ends_within(P, M, K, alone, most)
-        if found:
-            return FULL if found == FULL else most
-    return NEVER
+    wanted = _thread_and_rest(P, M, K, thread)
+    t = address_of(M, thread)
+    alone = intern_single(P, M, M[t], M[t + 1], M[t + 2], M[t + 3], M[t + 4], M[t + MEMORY])
+    most = -1
+    while most < wanted < NEVER:
+        most = wanted
+        wanted = _least_beyond(P, M, K, alone, most)
+    return wanted
 
 
 @jit
-def _ends_within(P: Words, M: Words, K: Words, configuration: int, most: int) -> int:
-    """Whether some settled thread is reached from which the end costs no more than `most` in all; FULL: no room."""
-    M[M[SEARCH]] = configuration
-    M[M[SEARCH] + 1] = 0
-    M[M[SEARCH] + 2] = 1
-    M[M[SEARCH] + 3] = 0
+def _least_beyond(P: Words, M: Words, K: Words, configuration: int, most: int) -> int:
+    """`most`, if some settled thread is reached from which the end costs no more in all; FULL: no room.
+
+    Else the least cost of what was passed over, a larger one: with less than that nothing new would be found.
+    """
+    begin_search(P, M, configuration)
     depth = 0
     steps = 0
+    passed = NEVER
     while depth >= 0:
-        at = M[SEARCH] + depth * SEARCH_WORDS
-        if M[at + 1] == TRIES:
+        byte = next_byte(P, M, depth)
+        if byte == NO_BYTE:
             depth -= 1
             continue
-        byte = byte_to_try(M[at + 1])
-        M[at + 1] += 1
-        spent = M[at + 3] + _byte_cost(P, K, byte)
-        if spent >= most or not is_worth_trying(P, M, M[at], byte, M[at + 2]):
+        at = M[SEARCH] + depth * SEARCH_WORDS
+        spent = _sum(M[at + NOTE], _byte_cost(P, K, byte))
+        if spent > most:
+            passed = min(passed, spent)
             continue
-        target = step(P, M, M[at], byte)
+        target = step(P, M, M[at + PLACE], byte)
         if target == FULL:
             return FULL
-        steps += 1
-        if steps > MOST_STEPS:
-            return 0
-        record = M[CONFIGURATIONS] + target * CONFIGURATION_WORDS
+        if target == 0 or not is_in_order(P, M, target):
+            continue
         best = NEVER
-        for i in range(M[record + LIST_LENGTH]):
-            thread = M[M[LISTS] + M[record + LIST_START] + i]
+        for i in range(thread_count(M, target)):
+            thread = thread_of(M, target, i)
             cost = _thread_and_rest(P, M, K, thread)
             if cost < 0:
                 return FULL
             if spent + cost <= most and _is_settled(P, M, thread):
-                return 1
-            best = min(best, cost)
-        if spent + best <= most and depth + 1 < M[SEARCH_CAPACITY]:
-            depth += 1
-            M[at + SEARCH_WORDS] = target
-            M[at + SEARCH_WORDS + 1] = 0
-            M[at + SEARCH_WORDS + 2] = still_begun(P, M, M[at + 2], target)
-            M[at + SEARCH_WORDS + 3] = spent
-    return 0
+                return most
+            best = min(best, _sum(spent, cost))
+        if best > most:
+            passed = min(passed, best)
+            continue
+        steps += 1
+        if steps > MOST_STEPS:
+            M[OVERFLOW] = UNDECIDED
+            return FULL
+        if not deepen(P, M, depth, target, spent):
+            return FULL
+        depth += 1
+    return passed
 
 
 @jit

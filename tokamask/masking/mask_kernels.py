@@ -44,6 +44,7 @@ from tokamask.grammar.arena import (
     WALK_CAPACITY,
     WALK_FULL,
 )
+from tokamask.grammar.body_states import BACKSLASH, COMPLETE, MINIMAL, NORMAL, QUOTE
 from tokamask.grammar.configurations import (
     LIST_LENGTH,
     LIST_START,
@@ -85,17 +86,7 @@ from tokamask.grammar.program import (
 )
 from tokamask.grammar.program import EXITS as EXITS_OPERATION
 from tokamask.grammar.properties import data_after_name, may_add, may_declare
-from tokamask.grammar.string_body import (
-    BACKSLASH,
-    BODY,
-    COMPLETE,
-    MINIMAL,
-    NORMAL,
-    QUOTE,
-    advance_escape,
-    is_escape_state,
-    starts_character,
-)
+from tokamask.grammar.string_body import BODY, advance_escape, is_escape_state, starts_character
 from tokamask.grammar.threads import name_is_live, name_read
 from tokamask.masking.character_units import UNIT_NODES, UNIT_TOKENS
 from tokamask.masking.pattern_kernels import PLAIN_WALK, exception, write_safe_tokens

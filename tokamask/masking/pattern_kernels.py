@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tokamask.grammar.arena import FOUND, ROW_COUNT, ROWS, WALK
+from tokamask.grammar.body_states import MINIMAL
 from tokamask.grammar.jit import jit
-from tokamask.grammar.string_body import MINIMAL
 from tokamask.masking.character_units import (
     ESCAPES,
     KINDS,

@@ -16,7 +16,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from tokamask.grammar.string_body import BODY, BODY_STATES, CLOSED, MINIMAL, NORMAL, QUOTE
+from tokamask.grammar.body_states import BODY_STATES, CLOSED, MINIMAL, NORMAL, QUOTE
+from tokamask.grammar.string_body import BODY
 from tokamask.masking.character_units import add_units
 from tokamask.masking.layout import Layout, token_row
 from tokamask.masking.token_trie import TokenTrie, vocabulary_trie

@@ -33,7 +33,7 @@ from tokamask.grammar.moves import (
     start_configuration,
 )
 from tokamask.grammar.program import END
-from tokamask.grammar.survival import forgetful
+from tokamask.grammar.survival import forgetful, nodes_remembered
 from tokamask.masking.completion_kernels import (
     keep,
     largest_cost,
@@ -72,7 +72,8 @@ BOOK_SLOTS = 8
     SUCCESSORS,
     REMEMBERS_AT,
     FORGETFUL_OF,
-) = range(15)
+    NODES_AT,
+) = range(16)
 
 
 @jit
@@ -105,6 +106,8 @@ def request(book: int, question: int, a: int, b: int, c: int, d: int, e: int) ->
         return largest_cost(P, M, V, K, a)
     if question == REMEMBERS_AT:
         return M[M[CONFIGURATIONS] + a * CONFIGURATION_WORDS + REMEMBERS]
+    if question == NODES_AT:
+        return nodes_remembered(M, a)
     if question == FORGETFUL_OF:
         return forgetful(P, M, a)
     if question == TARGETS:

@@ -30,6 +30,7 @@ from tokamask.masking.bitmask import clear_tokens, set_tokens
 from tokamask.masking.completion_kernels import TOO_MANY
 from tokamask.masking.cost_kernels import MISSING_BYTE, NEVER
 from tokamask.masking.dearer import priced, remembers
+from tokamask.masking.spreads import MANY_USED
 
 if TYPE_CHECKING:
     from tokamask.masking.engine import Engine
@@ -172,7 +173,11 @@ class Shortest:
         """A bound on the cost behind any token: where something is remembered, values may be dearer."""
         twin = self._engine.call(requests.FORGETFUL_OF, configuration)
         bound = self._engine.call(requests.LARGEST_COST, twin)
-        return bound if twin == configuration else bound + OPENED_BY_ONE_TOKEN * self._dearest
+        if twin == configuration:
+            return bound
+        if self._engine.call(requests.NODES_AT, configuration) + OPENED_BY_ONE_TOKEN > MANY_USED:
+            return NEVER  # how dear they may be is not known
+        return bound + OPENED_BY_ONE_TOKEN * self._dearest
 
     def _is_within(self, configuration: int, left: int) -> bool:
         """Whether the text can end within `left` tokens."""

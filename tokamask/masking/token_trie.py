@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tokamask.errors import VocabularyMismatch
-from tokamask.grammar.string_body import BACKSLASH, BODY, BODY_STATES, DEAD, NORMAL
+from tokamask.grammar.body_states import BACKSLASH, BODY_STATES, DEAD, NORMAL
+from tokamask.grammar.string_body import BODY
 from tokamask.masking.vocabulary import Vocabulary
 
 __all__ = [

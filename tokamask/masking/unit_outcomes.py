@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tokamask.grammar.arena import WALK
+from tokamask.grammar.body_states import BACKSLASH, ESCAPE, MOST_ESCAPED, NORMAL, TAIL_1
 from tokamask.grammar.jit import jit
 from tokamask.grammar.lexemes import automaton_flags, automaton_move, automaton_row
 from tokamask.grammar.program import AUTOMATON_CLASS_OF, LIVE
-from tokamask.grammar.string_body import BACKSLASH, BODY, ESCAPE, MOST_ESCAPED, NORMAL, TAIL_1, may_become
+from tokamask.grammar.string_body import BODY, may_become
 from tokamask.masking.character_units import ESCAPES, THREE_BYTES, UNIT_NUMBERS
 
 Words = npt.NDArray[np.int32]

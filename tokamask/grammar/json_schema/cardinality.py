@@ -1,6 +1,7 @@
 """How many different values a node has: enough of them where the items of an array must differ?
 
-Counts are lower bounds, exact for scalars: a bound that is too low refuses a schema or costs time, never an answer.
+Counts are lower bounds, exact for scalars and strings: one that is too low refuses a schema or costs time, never an
+answer.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from tokamask.grammar.json_schema.shapes import (
     StringShape,
 )
 from tokamask.grammar.language import Language, intersection, number_of_texts
+from tokamask.grammar.other_names import choices_of
 from tokamask.grammar.regular_expression import pattern_language
+from tokamask.grammar.text_lengths import fewest_texts
 
 # More values than the items that one text will ever compare.
 MANY = 1_000_000
@@ -36,7 +39,7 @@ def can_differ(nodes: _Nodes, shape: Shape) -> bool:
         case ArrayShape(prefix, rest, minimum):
             needed = [*prefix, *([] if rest is None else [rest])]
             return all(
-                _node_values(nodes, node, frozenset()) > (position if node != rest else minimum - 1)
+                _node_values(nodes, node, frozenset()) > (position if position < len(prefix) else minimum - 1)
                 for position, node in enumerate(needed)
                 if position < minimum
             )
@@ -57,33 +60,58 @@ def _values(nodes: _Nodes, shape: Shape, around: frozenset[int]) -> int:
     match shape:
         case ScalarShape(language):
             return _number_of_scalars(language)
-        case StringShape(_, maximum, language):
+        case StringShape(minimum, maximum, language):
             if language is not None:
-                texts = number_of_texts(language)
-                return MANY if texts is None else texts
+                return fewest_texts(language, minimum, maximum)
             return 1 if maximum == 0 else MANY
-        case ArrayShape(prefix, rest, minimum, maximum):
-            if rest is not None and maximum is None:
-                return MANY
-            items = [*prefix, *([] if rest is None else [rest])][:maximum]
-            lengths = 0 if maximum is None else maximum - minimum
-            return max([1 + lengths, *[_node_values(nodes, item, around) for item in items]])
+        case ArrayShape():
+            return _arrays(nodes, shape, around)
         case ItemsShape():
             return 1
         case ObjectShape():
             return _objects(nodes, shape, around)
 
 
+def _arrays(nodes: _Nodes, shape: ArrayShape, around: frozenset[int]) -> int:
+    """Length by length: as many as there are ways to choose the items, each among those that are not used."""
+    total, choices, length, each = 0, 1, 0, 0
+    while choices:
+        if length >= shape.minimum:
+            total += choices
+        if length == shape.maximum or total >= MANY:
+            break
+        if length < len(shape.prefix):
+            each = _node_values(nodes, shape.prefix[length], around)
+        elif shape.rest is None:
+            break
+        elif length == len(shape.prefix):
+            each = _node_values(nodes, shape.rest, around)
+            if each == 1 and not shape.is_distinct:  # then one for each of the lengths to come
+                longest = MANY if shape.maximum is None else shape.maximum
+                return total + choices * (longest - max(length, shape.minimum - 1))
+        elif choices == MANY:
+            return MANY if not shape.is_distinct or shape.minimum <= each else total
+        choices = min(MANY, choices * max(0, each - length if shape.is_distinct else each))
+        length += 1
+    return total
+
+
 def _objects(nodes: _Nodes, shape: ObjectShape, around: frozenset[int]) -> int:
-    if shape.maximum is None and shape.additional is not None:
-        return MANY
+    others = [
+        MANY if choice.names is None else fewest_texts(choice.names, 0, None)
+        for choice in choices_of(shape)
+        if not choice.meets
+    ]
+    needed = sum(declared.required for declared in shape.properties) + len(shape.witnesses)
+    if max(others, default=0) >= MANY and (shape.maximum is None or shape.maximum > needed):
+        return MANY  # by the name of one property
     if shape.maximum is not None or shape.minimum or shape.witnesses:
         return 1
     total = 1
     for declared in shape.properties:
         if declared.node is not None and total < MANY:
             total *= _node_values(nodes, declared.node, around) + (not declared.required)
-    return max(1, total)
+    return max(1, min(MANY, total << min(20, sum(others))))  # every other name may be there or not
 
 
 @cache

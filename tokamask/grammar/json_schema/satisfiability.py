@@ -83,7 +83,7 @@ class Remains:
         self._number(root)
         nodes: list[tuple[Shape, ...]] = []
         concerns: dict[Concern, None] = {}
-        distinct: list[tuple[Shape, Refusal]] = []
+        distinct: list[tuple[int, ArrayShape | ItemsShape, Refusal]] = []
         for number in self._order:  # grows meanwhile
             kept = self._alternatives[number]
             if len(kept) > 1:
@@ -95,15 +95,19 @@ class Remains:
                 else:
                     shape = self._shape(outline)
                     if not isinstance(outline, ObjectOutline) and outline.distinct is not None:
-                        distinct.append((shape, outline.distinct))
+                        assert isinstance(shape, ArrayShape | ItemsShape), "outlines of arrays become shapes of arrays"
+                        distinct.append((len(nodes), shape, outline.distinct))
                 shapes.append(shape)
                 if assumed:
                     concerns.update(dict.fromkeys(assumed))
             nodes.append(tuple(dict.fromkeys(shapes)) if len(shapes) > 1 else tuple(shapes))
-        self.nodes = tuple(nodes)
-        for shape, refusal in distinct:
-            if not can_differ(self.nodes, shape):
+        known = tuple(nodes)
+        for node, shape, refusal in distinct:
+            if not can_differ(known, shape):
                 concerns[refusal] = None
+                # Who goes on without the keyword must not be led to where no value is left.
+                nodes[node] = tuple([shape._replace(is_distinct=False) if s == shape else s for s in nodes[node]])
+        self.nodes = tuple(nodes)
         self.concerns = tuple(concerns)
 
     def _number(self, number: int) -> int:

@@ -1,0 +1,222 @@
+"""Whether what is read may still become something forbidden. Answering yes too often costs time, never answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tokamask.grammar.arena import FRAMES
+from tokamask.grammar.jit import jit
+from tokamask.grammar.memory import FORBIDDEN
+from tokamask.grammar.memory_nodes import (
+    A_NAME_WITH_VALUE,
+    A_STRING,
+    ARRAY_VALUE,
+    HELD,
+    LITERAL_VALUE,
+    NAME,
+    NUMBER_VALUE,
+    OBJECT_VALUE,
+    OPEN,
+    STRING_VALUE,
+    TEXT,
+    below,
+    content,
+    detail,
+    first_byte,
+    kind_of,
+    opening,
+    text_length,
+)
+from tokamask.grammar.number_values import may_become_number
+from tokamask.grammar.program import NOT_DISTINCT
+
+Words = npt.NDArray[np.int32]
+
+
+@jit
+def _begins_with(M: Words, letters: int, prefix: int) -> bool:
+    length = text_length(M, prefix)
+    if text_length(M, letters) < length:
+        return False
+    while text_length(M, letters) > length:
+        letters = below(M, letters)
+    return letters == prefix
+
+
+@jit
+def _may_become(M: Words, text: int, value: int) -> bool:
+    """Whether a string, number or literal being read may become `value`."""
+    letters = content(M, text)
+    kind = kind_of(M, value)
+    if detail(M, text) == A_STRING:
+        return kind == STRING_VALUE and _begins_with(M, content(M, value), letters)
+    if kind == NUMBER_VALUE:
+        return may_become_number(M, letters, value)
+    return kind == LITERAL_VALUE and content(M, value) == first_byte(M, letters)
+
+
+@jit
+def _member_value(M: Words, value: int, name: int) -> int:
+    """The value of a name in an object value; 0 for none."""
+    at = M[FRAMES] + value
+    for i in range(at + 2, at + 1 + M[at], 2):
+        if M[i] == name:
+            return M[i + 1]
+    return 0
+
+
+@jit
+def _agrees(M: Words, value: int, newest: int, is_going_on: int) -> int:
+    """Whether an array or object under way whose newest whole node is `newest` may become `value`.
+
+    Returns FORBIDDEN if not; else, where a value inside it `is_going_on`, what that must become; else 0.
+    """
+    begin = opening(M, newest)
+    at = M[FRAMES] + value
+    node = newest
+    expected = 0
+    if content(M, begin):
+        if kind_of(M, value) != OBJECT_VALUE:
+            return FORBIDDEN
+        if kind_of(M, node) == NAME:
+            expected = _member_value(M, value, content(M, node))
+            if expected == 0:
+                return FORBIDDEN
+            node = below(M, node)
+        while node != begin:
+            if _member_value(M, value, content(M, below(M, node))) != content(M, node):
+                return FORBIDDEN
+            node = below(M, below(M, node))
+        return expected if is_going_on else 0
+    if kind_of(M, value) != ARRAY_VALUE:
+        return FORBIDDEN
+    count = 0
+    while node != begin:
+        count += 1
+        node = below(M, node)
+    if M[at] - 1 < count + is_going_on:
+        return FORBIDDEN
+    if is_going_on:
+        expected = M[at + 2 + count]
+    node = newest
+    while node != begin:
+        count -= 1
+        if M[at + 2 + count] != content(M, node):
+            return FORBIDDEN
+        node = below(M, node)
+    return expected
+
+
+@jit
+def _has_name_beginning(M: Words, value: int, letters: int) -> bool:
+    at = M[FRAMES] + value
+    for i in range(at + 2, at + 1 + M[at], 2):  # noqa: SIM110 - a kernel has no generators
+        if _begins_with(M, M[i], letters):
+            return True
+    return False
+
+
+@jit
+def _newest_around(M: Words, newest: int, levels: int) -> int:
+    """The newest whole node of the array or object that many levels around the one with node `newest`."""
+    for _ in range(levels):
+        newest = below(M, opening(M, newest))
+    return newest
+
+
+@jit
+def _may_repeat_item(M: Words, value: int, newest: int, levels: int, text: int, name: int) -> bool:
+    """Whether what is under way may become `value`.
+
+    That is `levels` arrays and objects, and a scalar `text` or a `name` (of an object) that is being read; 0: none.
+    """
+    for level in range(levels - 1, -1, -1):
+        is_going_on = 1 if level > 0 or text else 0
+        whole = value
+        value = _agrees(M, value, _newest_around(M, newest, level), is_going_on)
+        if value == FORBIDDEN:
+            return False
+        if level == 0 and name:
+            return _has_name_beginning(M, whole, content(M, name))
+        if value == 0:
+            return True  # nothing goes on inside
+    return _may_become(M, text, value)
+
+
+@jit
+def may_repeat(M: Words, memory: int) -> bool:
+    """Whether something being read may become a name or an item that is forbidden."""
+    newest = memory
+    text = 0
+    name = 0
+    if kind_of(M, memory) == TEXT:
+        newest = below(M, memory)
+        if detail(M, memory) < A_NAME_WITH_VALUE:
+            text = memory
+        elif _may_repeat_name(M, newest, content(M, memory)):
+            return True
+        else:
+            name = memory
+    levels = 0
+    around = newest
+    if text == 0:
+        levels = 1
+        around = below(M, opening(M, newest))
+    while around:
+        begin = opening(M, around)
+        if content(M, begin) == 0 and detail(M, begin) != NOT_DISTINCT:
+            node = around
+            while node != begin:
+                if _may_repeat_item(M, content(M, node), newest, levels, text, name):
+                    return True
+                node = below(M, node)
+        levels += 1
+        around = below(M, begin)
+    return False
+
+
+@jit
+def is_outermost_item(M: Words, memory: int) -> bool:
+    """Whether a string is being read that is itself an item of the outermost array."""
+    if kind_of(M, memory) != TEXT or detail(M, memory) != A_STRING:
+        return False
+    begin = opening(M, below(M, memory))
+    return content(M, begin) == 0 and below(M, begin) == 0
+
+
+@jit
+def next_beginning(M: Words, node: int, letters: int) -> int:
+    """The next node from `node` on that holds a string which begins with `letters`; 0 for none."""
+    while kind_of(M, node) != OPEN:
+        value = content(M, node)
+        if kind_of(M, value) == STRING_VALUE and _begins_with(M, content(M, value), letters):
+            return node
+        node = below(M, node)
+    return 0
+
+
+@jit
+def _may_repeat_name(M: Words, node: int, letters: int) -> bool:
+    while kind_of(M, node) != OPEN:
+        if kind_of(M, node) == NAME and _begins_with(M, content(M, node), letters):
+            return True
+        node = below(M, node)
+    return False
+
+
+@jit
+def is_remembered_in(M: Words, node: int, memory: int) -> bool:
+    """Whether a node is part of a memory."""
+    while memory and memory != node:
+        memory = below(M, memory)
+    return memory == node
+
+
+@jit
+def name_before(M: Words, name: int) -> int:
+    """The name before the newest one in the same object; 0 for none."""
+    node = below(M, name)
+    while kind_of(M, node) == HELD:
+        node = below(M, node)
+    return node if kind_of(M, node) == NAME else 0
