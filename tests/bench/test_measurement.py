@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -133,11 +135,13 @@ def test_time_outs_and_crashes_end_one_file_alone(process: EngineProcess) -> Non
 
 
 def test_memory_of_languages_goes_back() -> None:
-    before, after = Language.words([b"before"]), Language.words([b"after"])
+    before, after, later = (Language.words([word]) for word in (b"before", b"after", b"later"))
     kept = union(before, after)
     memory = LanguageMemory()
-    dropped = union(after, before)
-    assert union(after, before) is dropped
+    dropped = weakref.ref(union(after, later))
+    gc.collect()
+    assert dropped() is not None
     memory.restore()
+    gc.collect()
+    assert dropped() is None
     assert union(before, after) is kept
-    assert union(after, before) is not dropped

@@ -43,7 +43,6 @@ def ticks(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
         lambda: Grammar.from_json_schema({"allOf": CHOICES}),
         lambda: Grammar.from_lark("start: /[ab]{0,300}c/"),
         lambda: Grammar.from_gbnf('root ::= [ab]{0,300} "c"').program,
-        lambda: Grammar.from_choices([f"{number:x}" * 3 for number in range(300)]),
     ],
 )
 def test_time_is_looked_at_while_a_grammar_is_read(read: Callable[[], object], ticks: Callable[[], int]) -> None:
