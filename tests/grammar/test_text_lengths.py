@@ -16,6 +16,7 @@ from tokamask.grammar.regular_expression import pattern_language
 from tokamask.grammar.text_lengths import (
     UNBOUNDED,
     binding_bounds,
+    fewest_texts,
     is_countable,
     lengths,
     remaining_lengths,
@@ -126,3 +127,16 @@ def test_large_bounds_are_counted_whatever_they_are() -> None:
         assert shape.maximum == maximum
     assert re.fullmatch("[a-z]+( [a-z]+)*", "a b")
     assert lengths(pattern("^[a-z]+( [a-z]+)*$")) == (1, None)
+
+
+def test_no_texts_are_none() -> None:
+    assert fewest_texts(empty(), 0, None) == 0
+    assert fewest_texts(empty(), 2, 5) == 0
+
+
+@pytest.mark.parametrize(("minimum", "maximum"), [(0, None), (0, 0), (1, 3), (2, 9), (4, None)])
+def test_texts_of_some_lengths_are_counted(minimum: int, maximum: int | None) -> None:
+    """Of letters of one, two and four bytes, up to five of them, as many to the power of the length."""
+    language = pattern_language("[aé😀]{0,5}", "ecma", search=False)
+    longest = 5 if maximum is None else min(maximum, 5)
+    assert fewest_texts(language, minimum, maximum) == sum(3**length for length in range(minimum, longest + 1))

@@ -191,6 +191,8 @@ def fewest_texts(language: Language, minimum: int, maximum: int | None) -> int:
 
     Exact but for texts so long that counting them takes more than `MOST_WORK`. The language is one of valid UTF-8.
     """
+    if language.is_empty:
+        return 0
     if maximum is None and not is_finite(language):
         return MANY
     if minimum == 0 and maximum is None:
