@@ -28,8 +28,10 @@ from tokamask.grammar.arena import (
     mix,
 )
 from tokamask.grammar.body_states import BACKSLASH, COMPLETE, QUOTE
-from tokamask.grammar.configurations import LIST_LENGTH, LIST_START, REMEMBERS, close_scratch, has_room, push
+from tokamask.grammar.closure import close_scratch
+from tokamask.grammar.configurations import LIST_LENGTH, LIST_START, REMEMBERS, has_room, push
 from tokamask.grammar.jit import jit
+from tokamask.grammar.keys import name_can_escape, name_is_live, name_read
 from tokamask.grammar.lexemes import automaton_flags, string_can_escape, string_read
 from tokamask.grammar.name_table import name_byte, next_candidate
 from tokamask.grammar.program import (
@@ -65,7 +67,7 @@ from tokamask.grammar.program import (
 from tokamask.grammar.properties import may_add
 from tokamask.grammar.string_body import ESCAPE_BYTES, advance_escape, is_escape_state, starts_character
 from tokamask.grammar.survival import step, surviving
-from tokamask.grammar.threads import item_value, name_can_escape, name_is_live, name_read, property_value
+from tokamask.grammar.threads import item_value, property_value
 
 Words = npt.NDArray[np.int32]
 

@@ -26,13 +26,13 @@ from tokamask.grammar.arena import (
     SEARCH_WORDS,
     UNDECIDED,
 )
+from tokamask.grammar.closure import close_scratch
 from tokamask.grammar.configurations import (
     FORGETFUL,
     MEMORY,
     REMEMBERS,
     SURVIVING,
     address_of,
-    close_scratch,
     has_room,
     intern_list,
     intern_single,

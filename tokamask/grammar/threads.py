@@ -1,4 +1,4 @@
-"""How one thread reads one byte: lexemes, JSON strings, property names, arrays and objects.
+"""How one thread reads one byte: lexemes, JSON strings, arrays and objects (inside their property names: `keys`).
 
 Every function here pushes the threads that the byte leads to into the scratch (not yet closed) and never pushes one
 that cannot reach the end of the text: whoever wrote the program has removed what cannot be satisfied, and the places
@@ -11,12 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tokamask.grammar.body_states import BACKSLASH, COMPLETE, QUOTE
-from tokamask.grammar.configurations import (
-    intern_single,
-    push,
-    push_threads,
-)
+from tokamask.grammar.configurations import intern_single, push, push_threads
 from tokamask.grammar.jit import jit
+from tokamask.grammar.keys import name_is_live, read_in_key
 from tokamask.grammar.lexemes import (
     automaton_flags,
     automaton_move,
@@ -39,14 +36,6 @@ from tokamask.grammar.memory import (
     with_code_point,
 )
 from tokamask.grammar.memory_nodes import A_SPELLING, A_STRING, detail
-from tokamask.grammar.name_table import (
-    OFF,
-    code_point_at,
-    complete_name,
-    declared_index,
-    name_move,
-    next_candidate,
-)
 from tokamask.grammar.program import (
     ACCEPTING,
     ARRAY_AFTER,
@@ -61,7 +50,6 @@ from tokamask.grammar.program import (
     ARRAY_SATURATION,
     ARRAY_WHITESPACE,
     CHOICE_WORDS,
-    DEPTH_BITS,
     ITEMS_AFTER,
     ITEMS_DISTINCT,
     ITEMS_NEXT,
@@ -77,7 +65,6 @@ from tokamask.grammar.program import (
     OBJECT_COUNT,
     OBJECT_HOME,
     OBJECT_KEY,
-    OBJECT_NAMES,
     OBJECT_NEXT,
     OBJECT_OPEN,
     OBJECT_PROPERTIES,
@@ -88,16 +75,8 @@ from tokamask.grammar.program import (
     STRING_HOME,
     VALUE,
 )
-from tokamask.grammar.properties import (
-    data_after_name,
-    may_add,
-    may_choose,
-    may_close,
-    may_continue,
-    may_declare,
-    start_data,
-)
-from tokamask.grammar.string_body import BODY, advance_escape, is_escape_state, may_become, utf8_byte, utf8_length
+from tokamask.grammar.properties import data_after_name, may_choose, may_close, may_continue, start_data
+from tokamask.grammar.string_body import BODY, advance_escape, is_escape_state
 
 Words = npt.NDArray[np.int32]
 
@@ -161,109 +140,6 @@ def _ended(M: Words, memory: int) -> int:
 
 
 # Objects: see `properties` for what their `data` is.
-
-
-@jit
-def name_is_live(P: Words, M: Words, record: int, data: int, place: int) -> bool:
-    """Whether a declared name that may come now starts with what was read."""
-    if place == OFF:
-        return False
-    names = P[record + OBJECT_NAMES]
-    depth = place & ((1 << DEPTH_BITS) - 1)
-    entry = place >> DEPTH_BITS
-    while entry < P[names]:
-        if may_declare(P, M, record, data, declared_index(P, names, entry)):
-            return True
-        entry = next_candidate(P, names, entry, depth)
-    return False
-
-
-@jit
-def name_can_escape(P: Words, M: Words, record: int, data: int, place: int, packed: int) -> bool:
-    """Whether an unfinished escape can become the next character of a declared name that may come now."""
-    if place == OFF:
-        return False
-    names = P[record + OBJECT_NAMES]
-    depth = place & ((1 << DEPTH_BITS) - 1)
-    entry = place >> DEPTH_BITS
-    while entry < P[names]:
-        if may_declare(P, M, record, data, declared_index(P, names, entry)):
-            if may_become(packed, code_point_at(P, names, entry, depth)):
-                return True
-        entry = next_candidate(P, names, entry, depth)
-    return False
-
-
-@jit
-def _escape_stays(P: Words, names: int, place: int, packed: int) -> bool:
-    """Whether an unfinished escape can become the next character of a declared name, one that may come now or not."""
-    if place == OFF:
-        return False
-    depth = place & ((1 << DEPTH_BITS) - 1)
-    entry = place >> DEPTH_BITS
-    while entry < P[names]:
-        if may_become(packed, code_point_at(P, names, entry, depth)):
-            return True
-        entry = next_candidate(P, names, entry, depth)
-    return False
-
-
-@jit
-def name_read(P: Words, names: int, place: int, code_point: int) -> int:
-    """The place after a decoded code point."""
-    length = utf8_length(code_point)
-    for i in range(length):
-        place = name_move(P, names, place, utf8_byte(code_point, length, i))
-    return place
-
-
-@jit
-def _key(
-    P: Words, M: Words, pc: int, data: int, place: int, packed: int, ret: int, memory: int, byte: int
-) -> None:
-    record = pc - (OBJECT_KEY - OBJECT_OPEN)
-    names = P[record + OBJECT_NAMES]
-    is_open = may_add(P, M, record, data)
-    state = packed & 255
-    home = P[record + OBJECT_HOME]
-    if state == home and byte == QUOTE:
-        index = complete_name(P, names, place)
-        if index < 0:
-            if not is_open:
-                return
-            index = P[record + OBJECT_COUNT]
-        elif not may_declare(P, M, record, data, index):
-            return
-        after = ended_name(M, memory)
-        if after != FORBIDDEN:
-            colon = record + (OBJECT_COLON - OBJECT_OPEN)
-            push(M, colon, data_after_name(P, M, record, data, index), 0, index, ret, after)
-        return
-    if state == home and byte == BACKSLASH:
-        escape = BODY[home, BACKSLASH]
-        if is_open or name_can_escape(P, M, record, data, place, escape):
-            push(M, pc, data, place, escape, ret, memory)
-        return
-    if is_escape_state(state):
-        packed = advance_escape(packed, byte)
-        if packed < 0:
-            return
-        if packed & 255 == COMPLETE:
-            place = name_read(P, names, place, packed >> 8)
-            if is_open or name_is_live(P, M, record, data, place):
-                push(M, pc, data, place, home, ret, with_code_point(M, memory, packed >> 8))
-        elif _escape_stays(P, names, place, packed):
-            if is_open or name_can_escape(P, M, record, data, place, packed):
-                push(M, pc, data, place, packed, ret, memory)
-        elif is_open:
-            # No declared name goes on like this: states with different digits are the same state, unless remembered.
-            push(M, pc, data, OFF, packed if memory else packed & 255, ret, memory)
-        return
-    target = BODY[state, byte]
-    if target >= 0:
-        place = name_move(P, names, place, byte)
-        if is_open or name_is_live(P, M, record, data, place):
-            push(M, pc, data, place, target, ret, with_byte(M, memory, byte))
 
 
 @jit
@@ -478,7 +354,7 @@ def read_byte(
     if operation == STRING:
         _string(P, M, pc, data, lexeme, escape, ret, memory, byte)
     elif operation == OBJECT_KEY:
-        _key(P, M, pc, data, lexeme, escape, ret, memory, byte)
+        read_in_key(P, M, pc, data, lexeme, escape, ret, memory, byte)
     elif operation >= OBJECT_OPEN:
         _object(P, M, pc, data, lexeme, escape, ret, memory, byte)
     elif operation >= ITEMS_OPEN:

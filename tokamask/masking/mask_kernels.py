@@ -45,16 +45,17 @@ from tokamask.grammar.arena import (
     WALK_FULL,
 )
 from tokamask.grammar.body_states import BACKSLASH, COMPLETE, MINIMAL, NORMAL, QUOTE
+from tokamask.grammar.closure import closure
 from tokamask.grammar.configurations import (
     LIST_LENGTH,
     LIST_START,
     MASK,
-    closure,
     has_room,
     intern_single,
     intern_thread,
 )
 from tokamask.grammar.jit import jit
+from tokamask.grammar.keys import name_is_live, name_read
 from tokamask.grammar.lexemes import automaton_flags, automaton_move, automaton_read, count_begun, string_move
 from tokamask.grammar.moves import (
     ANY_BYTE,
@@ -87,7 +88,6 @@ from tokamask.grammar.program import (
 from tokamask.grammar.program import EXITS as EXITS_OPERATION
 from tokamask.grammar.properties import data_after_name, may_add, may_declare
 from tokamask.grammar.string_body import BODY, advance_escape, is_escape_state, starts_character
-from tokamask.grammar.threads import name_is_live, name_read
 from tokamask.masking.character_units import UNIT_NODES, UNIT_TOKENS
 from tokamask.masking.pattern_kernels import PLAIN_WALK, exception, write_safe_tokens
 from tokamask.masking.pieces import (
