@@ -5,10 +5,14 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tokamask.errors import CompileBudgetExceeded
+from tokamask.grammar import minimisation
 from tokamask.grammar.automaton import Rows, flat
+from tokamask.grammar.budget import Budget
 from tokamask.grammar.language import Language
 from tokamask.grammar.minimisation import ROUNDS, minimal
 
@@ -72,12 +76,33 @@ def test_a_minimal_automaton_has_one_state_for_each_residual(case: tuple[Rows, l
 def test_both_ways_of_telling_states_apart_agree(case: tuple[Rows, list[bool]], chain: int) -> None:
     """States that differ late are told apart by partition refinement, the others by a few rounds of comparing."""
     rows, accepting = case
-    # In front of the automaton a chain so long that comparing does not settle it, with an exit into it at each step.
-    length = chain * 2 * ROUNDS
+    longer = behind_a_chain(chain * 2 * ROUNDS, rows)
+    flags = [False] * (len(longer) - len(rows)) + accepting
+    kept = minimised(longer, flags)
+    assert kept == residual_automaton(longer, flags)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(minimisation, "MOST_MARKED", 1)  # interrupted as often as can be, to look at the clock
+        assert minimised(longer, flags) == kept
+
+
+def behind_a_chain(length: int, rows: Rows) -> Rows:
+    """In front of an automaton a chain too long to be settled by comparing, with an exit into it at each step."""
     longer = [[state + 1, length] if state < length - 1 else [length, 0] for state in range(length)]
-    longer += [[target + length if target >= 0 else -1 for target in row] for row in rows]
-    table, flags = minimised(longer, [False] * length + accepting)
-    assert (table, flags) == residual_automaton(longer, [False] * length + accepting)
+    return longer + [[target + length if target >= 0 else -1 for target in row] for row in rows]
+
+
+def test_refinement_looks_at_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(minimisation, "MOST_MARKED", 1)
+    done: list[bool] = []
+    with pytest.raises(CompileBudgetExceeded):
+        in_no_time(behind_a_chain(4 * ROUNDS, [[0, 0]]), done)
+    assert done == []
+
+
+def in_no_time(rows: Rows, done: list[bool]) -> None:
+    with Budget(compile_seconds=0.0).enforced():
+        minimised(rows, [False] * (len(rows) - 1) + [True])
+        done.append(True)
 
 
 def residual_automaton(rows: Rows, accepting: list[bool]) -> tuple[Rows, list[bool]]:

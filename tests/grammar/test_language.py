@@ -27,7 +27,7 @@ from tokamask.grammar.language import (
     union,
     until,
 )
-from tokamask.grammar.text_counts import MANY, texts_left
+from tokamask.grammar.text_counts import MANY, number_of_texts, texts_left
 from tokamask.grammar.text_lengths import is_finite, lengths, with_length
 
 # Short texts over two letters and a character of two bytes, one of which is also half of another.
@@ -190,6 +190,7 @@ def test_texts_are_counted_and_listed(language: Language, most: int) -> None:
         texts = texts_from(language, state)
         assert counts[state] == (MANY if texts is None else len(texts))
     texts = set() if language.is_empty else texts_from(language, 0)
+    assert number_of_texts(language) == (MANY if texts is None else len(texts))
     expected = None if texts is None or len(texts) > most else tuple(sorted(texts))
     assert texts_of(language, most) == expected
 
@@ -207,6 +208,7 @@ def texts_from(language: Language, state: int) -> set[bytes] | None:
 def test_more_texts_than_anyone_counts_are_not_listed() -> None:
     bits = assemble(BYTE_CLASS, [[place + 1] * 2 + [-1] * 3 for place in range(30)] + [[-1] * 5], [False] * 30 + [True])
     assert texts_left(bits).tolist() == [min(MANY, 2 ** (30 - place)) for place in range(31)]
+    assert number_of_texts(bits) == MANY
     assert texts_of(bits, 2 * MANY) is None
 
 

@@ -1,13 +1,15 @@
-"""Programs: automaton blocks, name tables and what cannot be assembled."""
+"""Programs: automaton blocks, name tables, required properties, and what cannot be assembled."""
 
 from __future__ import annotations
 
 import random
+from typing import Literal
 
 import numpy as np
 import pytest
 
 from tokamask.errors import CompileBudgetExceeded
+from tokamask.grammar.blocks import automaton_block
 from tokamask.grammar.body_states import NORMAL
 from tokamask.grammar.grammar import Grammar
 from tokamask.grammar.language import Language
@@ -24,9 +26,9 @@ from tokamask.grammar.program import (
     DEPTH_BITS,
     LIVE,
     OBJECT_NAMES,
+    OBJECT_NEXT_REQUIRED,
     OBJECT_OPEN,
     STRING,
-    automaton_block,
 )
 from tokamask.grammar.rules import Repeat, RuleSet, Sequence, Terminal
 
@@ -128,6 +130,26 @@ def test_name_tables_find_what_starts_with_a_prefix(names: list[str]) -> None:
 
 def is_boundary(name: bytes, at: int) -> bool:
     return at == len(name) or name[at] & 0xC0 != 0x80
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 40])
+@pytest.mark.parametrize("order", ["schema", "any"])
+def test_the_first_required_property_from_each_position_on(count: int, order: Literal["schema", "any"]) -> None:
+    """A position is the first declared property that may still come, one past their number behind another one."""
+    names = [f"p{number}" for number in range(count)]
+    for required in (names, [], names[::3], random.Random(count).sample(names, count // 2)):
+        schema = {
+            "type": "object",
+            "properties": {name: {"type": "null"} for name in names},
+            "required": required,
+            "additionalProperties": False,
+        }
+        program = Grammar.from_json_schema(schema, property_order=order).program
+        P = program.words
+        (column,) = [int(P[pc + OBJECT_NEXT_REQUIRED]) for pc in program.records if P[pc] == OBJECT_OPEN]
+        for position in range(count + 2):
+            expected = min((place for place in range(position, count) if names[place] in required), default=count)
+            assert P[column + position] == expected
 
 
 def test_records_are_ascending_and_start_with_an_operation() -> None:

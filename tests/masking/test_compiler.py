@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import random
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -276,3 +279,15 @@ def test_grammars_are_forgotten_with_their_last_user(tmp_path: Path) -> None:
     for _ in range(3):
         compiler.compile(Grammar.from_regex("a"))
     assert len(compiler._compiled) == 0
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_what_cannot_be_copied_says_what_to_do(duplicate: Callable[[Any], Any], tmp_path: Path) -> None:
+    compiler = GrammarCompiler(byte_vocabulary(), tmp_path)
+    compiled = compiler.compile(Grammar.from_regex("a"))
+    with pytest.raises(TypeError, match=r"^a GrammarCompiler can be neither copied nor pickled: share it"):
+        duplicate(compiler)
+    with pytest.raises(TypeError, match=r"^a CompiledGrammar can be neither copied nor pickled: .*save\(\)"):
+        duplicate(compiled)
+    with pytest.raises(TypeError, match=r"^a Matcher can be neither copied nor pickled: fork\(\)"):
+        duplicate(compiled.matcher())

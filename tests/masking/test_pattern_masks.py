@@ -15,9 +15,9 @@ import pytest
 from tests.reference import Recognised, allowed_tokens
 from tests.strategies import NASTY
 from tokamask.grammar.arena import ROW_COUNT, ROWS, grown, new_arena
+from tokamask.grammar.blocks import automaton_block
 from tokamask.grammar.body_states import MINIMAL, NORMAL
 from tokamask.grammar.grammar import Grammar
-from tokamask.grammar.program import automaton_block
 from tokamask.grammar.regular_expression import pattern_language
 from tokamask.grammar.string_body import BODY
 from tokamask.masking.bitmask import allocate_bitmask, unpack_row

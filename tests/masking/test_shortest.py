@@ -346,3 +346,49 @@ def test_many_required_properties_in_any_order_are_not_tried_in_every_order(tmp_
     text = json.dumps(dict.fromkeys(names, 0), separators=(",", ":"))
     assert matcher.min_tokens_left() == len(text) + 1
     assert matcher.compiled.visits < 1_000_000
+
+
+TEXTS: dict[str, Any] = {
+    "plain": {"type": "string"},
+    "at least": {"type": "string", "minLength": 3},
+    "at most": {"type": "string", "maxLength": 5},
+    "two of them": {"anyOf": [{"type": "string", "maxLength": 2}, {"type": "string", "minLength": 4}]},
+    "open object": {"type": "object", "properties": {"ab": {"type": "string"}}, "additionalProperties": {"const": 1}},
+    "in an array": {"type": "array", "items": {"type": "string"}, "minItems": 2},
+}
+# Words, of characters of one to four bytes, some of them cut anywhere; some that close a string and go on.
+WORDS = [word.encode() for word in ("ab", "abc", "aé", "é", "éa", "€", "a€€", "😀", "😀b", "ba")]
+PARTS = [word[begin:end] for word in WORDS for begin in range(3) for end in range(begin + 2, len(word) + 1)]
+CLOSING = [b'"}', b'a"', b'ab"]', b'\xa9"', b'\x80"', b'", "', b'\xc3\xa9", "a', b'":', b'a": "']
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_budget_drops_exactly_the_tokens_behind_which_the_end_is_too_far(name: str, tmp_path: Path) -> None:
+    """Told by the distance behind every token, asked of a matcher that took it."""
+    generator = random.Random(name)
+    vocabulary = printable(tuple(dict.fromkeys([*PARTS, *CLOSING])))
+    grammar = Grammar.from_json_schema(TEXTS[name], property_order="any")
+    compiled = GrammarCompiler(vocabulary, tmp_path).compile(grammar)
+    dropped = kept = 0
+    for _ in range(6):
+        matcher = compiled.matcher()
+        for _ in range(12):
+            row = allowed(matcher)
+            needed = {token: 1 + tokens_behind(matcher, token) for token in row}
+            for budget in (*range(1, 9), 12, 16, 30):
+                expected = [token for token in row if needed[token] <= budget]
+                assert allowed(matcher, budget) == expected
+                kept += len(expected)
+                dropped += len(row) - len(expected)
+            texts = [token for token in row if token not in matcher.stop_token_ids]
+            if not texts:
+                break
+            matcher.accept_token(generator.choice(texts))
+    assert dropped > 1_000
+    assert kept > 1_000
+
+
+def tokens_behind(matcher: Matcher, token: int) -> int:
+    fork = matcher.fork()
+    fork.accept_token(token)
+    return fork.min_tokens_left()

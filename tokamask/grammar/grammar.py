@@ -9,10 +9,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from tokamask.errors import GrammarError
+from tokamask.grammar.assembly import assemble
 from tokamask.grammar.budget import held_to_a_budget
 from tokamask.grammar.json_schema.reports import KeywordReport, KeywordStatus
 from tokamask.grammar.language import Language, until
-from tokamask.grammar.program import Program, assemble
+from tokamask.grammar.program import Program
 from tokamask.grammar.rules import JsonValue, Reference, RuleSet, Sequence, Terminal
 
 if TYPE_CHECKING:

@@ -65,7 +65,11 @@ ENGINE = (
     "masking/mask_kernels.py",
     "masking/remembering_masks.py",
     "masking/requests.py",
-    "masking/cost_kernels.py",
+    "masking/automaton_costs.py",
+    "masking/string_costs.py",
+    "masking/object_costs.py",
+    "masking/record_costs.py",
+    "masking/configuration_costs.py",
     "masking/completion_kernels.py",
 )
 INFILLING = ("grammar/jit.py", "grammar/kernel_parts.py", "masking/infilling_kernels.py")

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from tokamask.grammar.automaton import Rows, distances, flat
 from tokamask.grammar.minimisation import FlatAutomaton, minimal, unite_columns
 from tokamask.grammar.products import Automaton, Combination, have_common_text, product
-from tokamask.grammar.text_counts import MANY, texts_left
+from tokamask.grammar.text_counts import MANY, number_of_texts
 from tokamask.grammar.word_automaton import word_automaton
 
 # Memory that remembered results of one function may hold, in bytes of transition tables.
@@ -308,7 +308,7 @@ def texts_of(language: Language, most: int) -> tuple[bytes, ...] | None:
         return ()
     texts = _texts.get(language)
     if texts is None:
-        if texts_left(language)[0] >= min(most + 1, MANY):
+        if number_of_texts(language) >= min(most + 1, MANY):
             return None
         texts = _texts[language] = _listed(language)
     return texts if len(texts) <= most else None
@@ -333,28 +333,3 @@ def _listed(language: Language) -> tuple[bytes, ...]:
             if target >= 0:
                 waiting += [(target, text + letter) for letter in each]
     return tuple(sorted(texts))
-
-
-def number_of_texts(language: Language) -> int | None:
-    """How many texts there are; None if infinitely many."""
-    if language.is_empty:
-        return 0
-    rows = language.transitions.tolist()
-    columns = language.byte_class.tolist()
-    edges = [[row[column] for column in columns if row[column] >= 0] for row in rows]
-    incoming = [0] * len(rows)
-    for targets in edges:
-        for target in targets:
-            incoming[target] += 1
-    # Texts by the state their prefix leads to, in topological order (Kahn 1962); a cycle leaves states over.
-    prefixes = [1, *[0] * (len(rows) - 1)]
-    order = [] if incoming[0] else [0]
-    for state in order:
-        for target in edges[state]:
-            prefixes[target] += prefixes[state]
-            incoming[target] -= 1
-            if incoming[target] == 0:
-                order.append(target)
-    if len(order) < len(rows):
-        return None
-    return sum(count for count, accepts in zip(prefixes, language.accepting.tolist(), strict=True) if accepts)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tokamask.grammar.budget import check_time
 from tokamask.grammar.jit import jit
 
 __all__ = ["FlatAutomaton", "Words", "minimal", "number_breadth_first", "unite_columns"]
@@ -23,6 +24,13 @@ Words = npt.NDArray[np.int32]
 
 # Rounds in which most automata are settled; each looks at all rows.
 ROUNDS = 12
+
+# Elements that refinement marks before the clock is looked at, in a few tenths of a second; what it then returns.
+MOST_MARKED = 2_000_000
+UNFINISHED = -1
+# Of a refinement: elements to mark in one call; whether it has begun, over how many transitions; how many blocks and
+# cords there are, and how many of them have split others.
+MOST, BEGUN, TRANSITIONS, BLOCKS, CORDS, USED_BLOCKS, USED_CORDS, PROGRESS_WORDS = range(8)
 
 
 class FlatAutomaton(NamedTuple):
@@ -48,43 +56,51 @@ def minimal(automaton: FlatAutomaton) -> FlatAutomaton:
     transitions = np.count_nonzero(rows[: states * width] >= 0)
     result = np.empty(states * width, dtype=np.int32)
     room = np.empty(9 * states + 8 * transitions + width + 1, dtype=np.int32)
-    left = minimise(rows, accepting, states, width, result, room)
+    progress = np.zeros(PROGRESS_WORDS, dtype=np.int32)
+    progress[MOST] = MOST_MARKED
+    while (left := minimise(rows, accepting, states, width, result, room, progress)) == UNFINISHED:
+        check_time()
     return FlatAutomaton(result, accepting, left, width)
 
 
 @jit
-def minimise(rows: Words, accepting: Words, size: int, width: int, result: Words, room: Words) -> int:
-    """See `minimal`; returns the number of states.
+def minimise(rows: Words, accepting: Words, size: int, width: int, result: Words, room: Words, progress: Words) -> int:
+    """See `minimal`; returns the number of states, or UNFINISHED: call again with the same arrays.
 
     Args:
         rows: loses the transitions that do not lead to acceptance.
         accepting: overwritten with the flags of the result.
         result: room for size * width.
         room: 9 words for each state, 8 for each transition, one for each column, and one more.
+        progress: PROGRESS_WORDS, all but MOST 0 at first.
     """
     if size == 0:
         return 0
-    total = 0
-    for place in range(size * width):
-        total += rows[place] >= 0
     # The transitions to state s are sources[heads[s]:heads[s + 1]].
-    heads, sources, room = room[: size + 1], room[size + 1 : size + 1 + total], room[size + 1 + total :]
-    block_of, room = room[:size], room[size:]
-    _gather_sources(rows, size, width, heads, sources)
-    _find_distances(accepting, size, width, heads, sources, block_of, room)
-    if block_of[0] == 0:
-        return 0
-    dropped = 0
-    for place in range(size * width):
-        if rows[place] >= 0 and block_of[rows[place]] == 0:
-            rows[place] = -1
-            dropped += 1
-    blocks = _compare(rows, accepting, size, width, block_of, room)
-    if blocks == 0:
-        if dropped:
+    heads, block_of, room = room[: size + 1], room[size + 1 : 2 * size + 1], room[2 * size + 1 :]
+    if progress[BEGUN] == 0:
+        total = 0
+        for at in range(size * width):
+            total += rows[at] >= 0
+        sources, space = room[:total], room[total:]
+        _gather_sources(rows, size, width, heads, sources)
+        _find_distances(accepting, size, width, heads, sources, block_of, space)
+        if block_of[0] == 0:
+            return 0
+        dropped = 0
+        for at in range(size * width):
+            if rows[at] >= 0 and block_of[rows[at]] == 0:
+                rows[at] = -1
+                dropped += 1
+        progress[TRANSITIONS] = total
+        progress[BLOCKS] = _compare(rows, accepting, size, width, block_of, space)
+        if progress[BLOCKS] == 0 and dropped:
             _gather_sources(rows, size, width, heads, sources)
-        blocks = _refine(accepting, size, width, heads, sources, block_of, room)
-    return number_breadth_first(rows, accepting, size, width, block_of, blocks, result, room)
+    sources, space = room[: progress[TRANSITIONS]], room[progress[TRANSITIONS] :]
+    is_settled = progress[BLOCKS] > 0 and progress[BEGUN] == 0
+    if not is_settled and not _refine(accepting, size, width, heads, sources, block_of, space, progress):
+        return UNFINISHED
+    return number_breadth_first(rows, accepting, size, width, block_of, progress[BLOCKS], result, space)
 
 
 @jit
@@ -239,11 +255,10 @@ def _split(
 
 
 @jit
-def _refine(accepting: Words, size: int, width: int, heads: Words, sources: Words, block_of: Words, room: Words) -> int:
-    """The block of each state, such that states of one block cannot be told apart; returns how many there are.
-
-    `sources` loses the columns.
-    """
+def _refine(
+    accepting: Words, size: int, width: int, heads: Words, sources: Words, block_of: Words, room: Words, progress: Words
+) -> bool:
+    """Find the block of each state: those of one cannot be told apart. False: not done yet. `sources` loses columns."""
     order, place, room = room[:size], room[size : 2 * size], room[2 * size :]
     first, past, room = room[:size], room[size : 2 * size], room[2 * size :]
     marked, touched, room = room[:size], room[size : 2 * size], room[2 * size :]
@@ -251,42 +266,33 @@ def _refine(accepting: Words, size: int, width: int, heads: Words, sources: Word
     cord_order, cord_place, room = room[:total], room[total : 2 * total], room[2 * total :]
     cord_first, cord_past, room = room[:total], room[total : 2 * total], room[2 * total :]
     cord_marked, cord_touched, cord_of = room[:total], room[total : 2 * total], room[2 * total : 3 * total]
-    for state in range(size):
-        order[state] = place[state] = state
-        block_of[state] = 0
-    first[0], past[0], marked[0] = 0, size, 0
-    count = 0
-    for state in range(size):
-        if accepting[state]:
-            count = _mark(state, order, place, block_of, first, marked, touched, count)
-    blocks = _split(order, block_of, first, past, marked, touched, count, 1)
-    # At first a cord has the transitions of one column.
-    columns = room[3 * total : 3 * total + width]
-    columns[:] = 0
-    for transition in range(total):
-        columns[sources[transition] % width] += 1
-    cords = filled = 0
-    for column in range(width):
-        members, columns[column] = columns[column], cords
-        if members:
-            cord_first[cords] = cord_past[cords] = filled
-            cord_marked[cords] = 0
-            cords += 1
-            filled += members
-    for transition in range(total):
-        cord = columns[sources[transition] % width]
-        sources[transition] //= width
-        cord_of[transition] = cord
-        cord_place[transition] = cord_past[cord]
-        cord_order[cord_past[cord]] = transition
-        cord_past[cord] += 1
-    next_block = 1
-    next_cord = 0
-    while next_cord < cords:
+    if progress[BEGUN] == 0:
+        progress[BEGUN] = 1
+        for state in range(size):
+            order[state] = place[state] = state
+            block_of[state] = 0
+        first[0], past[0], marked[0] = 0, size, 0
+        count = 0
+        for state in range(size):
+            if accepting[state]:
+                count = _mark(state, order, place, block_of, first, marked, touched, count)
+        progress[BLOCKS] = _split(order, block_of, first, past, marked, touched, count, 1)
+        columns = room[3 * total : 3 * total + width]
+        progress[CORDS] = _first_cords(sources, total, width, columns, cord_of, cord_first, cord_past, cord_marked)
+        for transition in range(total):
+            cord = cord_of[transition]
+            cord_place[transition] = cord_past[cord]
+            cord_order[cord_past[cord]] = transition
+            cord_past[cord] += 1
+        progress[USED_BLOCKS] = 1
+    blocks, cords = int(progress[BLOCKS]), int(progress[CORDS])
+    next_block, next_cord = int(progress[USED_BLOCKS]), int(progress[USED_CORDS])
+    work = 0
+    while next_cord < cords and work < progress[MOST]:
         count = 0
         for at in range(cord_first[next_cord], cord_past[next_cord]):
-            state = sources[cord_order[at]]
-            count = _mark(state, order, place, block_of, first, marked, touched, count)
+            count = _mark(sources[cord_order[at]], order, place, block_of, first, marked, touched, count)
+            work += 1
         blocks = _split(order, block_of, first, past, marked, touched, count, blocks)
         next_cord += 1
         while next_block < blocks:
@@ -296,9 +302,34 @@ def _refine(accepting: Words, size: int, width: int, heads: Words, sources: Word
                     count = _mark(
                         transition, cord_order, cord_place, cord_of, cord_first, cord_marked, cord_touched, count
                     )
+                    work += 1
             cords = _split(cord_order, cord_of, cord_first, cord_past, cord_marked, cord_touched, count, cords)
             next_block += 1
-    return blocks
+    progress[BLOCKS], progress[CORDS] = blocks, cords
+    progress[USED_BLOCKS], progress[USED_CORDS] = next_block, next_cord
+    return next_cord == cords
+
+
+@jit
+def _first_cords(
+    sources: Words, total: int, width: int, columns: Words, cord_of: Words, first: Words, past: Words, marked: Words
+) -> int:
+    """At first the transitions of each column are a cord, still without members; returns how many there are."""
+    columns[:] = 0
+    for transition in range(total):
+        columns[sources[transition] % width] += 1
+    cords = filled = 0
+    for column in range(width):
+        members, columns[column] = columns[column], cords
+        if members:
+            first[cords] = past[cords] = filled
+            marked[cords] = 0
+            cords += 1
+            filled += members
+    for transition in range(total):
+        cord_of[transition] = columns[sources[transition] % width]
+        sources[transition] //= width
+    return cords
 
 
 @jit

@@ -1,4 +1,4 @@
-"""How many texts a language has left from each state of its automaton."""
+"""How many texts a language has: all of them, and left from each state of its automaton."""
 
 from __future__ import annotations
 
@@ -12,15 +12,20 @@ from tokamask.grammar.jit import jit
 if TYPE_CHECKING:
     from tokamask.grammar.language import Language
 
-__all__ = ["MANY", "texts_left"]
+__all__ = ["MANY", "number_of_texts", "texts_left"]
 
 Words = npt.NDArray[np.int32]
 Columns = npt.NDArray[np.uint8]
 Table = npt.NDArray[np.int32]
 Flags = npt.NDArray[np.bool_]
 
-MANY = 1 << 20
-"""As many as this, or endlessly many."""
+MANY = 1_000_000
+"""As many as this, or endlessly many: more than the items or names that one text will ever have."""
+
+
+def number_of_texts(language: Language) -> int:
+    """How many texts there are, at most MANY."""
+    return 0 if language.is_empty else int(texts_left(language)[0])
 
 
 def texts_left(language: Language) -> Words:

@@ -14,9 +14,11 @@ import numpy.typing as npt
 
 from tokamask.grammar.automaton import Rows, explore
 from tokamask.grammar.language import Language, assemble, empty, remembered
-from tokamask.grammar.text_counts import MANY, texts_left
+from tokamask.grammar.text_counts import MANY, number_of_texts
 
 UNBOUNDED = -1
+
+_Edges = dict[tuple[int, int], int]
 
 MOST_WORK = 50_000
 """Sums after which `fewest_texts` is content with what it has found."""
@@ -31,8 +33,7 @@ def remaining_lengths(language: Language) -> npt.NDArray[np.int32]:
     """
     table = _known.get(language)
     if table is None:
-        _, rows, starts = _columns(language)
-        edges = _edges(rows, starts)
+        edges = _edges(language)
         accepting = language.accepting.tolist()
         table = np.array([_fewest(edges, accepting), _most(edges)], dtype=np.int32).T.copy()
         table.flags.writeable = False
@@ -78,8 +79,7 @@ def is_countable(language: Language, minimum: int, maximum: int | None) -> bool:
     if minimum == 0 or maximum is None:
         return True
     table = remaining_lengths(language).tolist()
-    _, rows, starts = _columns(language)
-    for targets, accepts in zip(_edges(rows, starts), language.accepting.tolist(), strict=True):
+    for targets, accepts in zip(_edges(language), language.accepting.tolist(), strict=True):
         intervals = [(0, 0)] if accepts else []
         for target, weight in targets:
             fewest, most = table[target]
@@ -142,12 +142,21 @@ def _columns(language: Language) -> tuple[bytes, Rows, list[int]]:
     return byte_class.astype(np.uint8).tobytes(), rows, (1 - (joint & 1)).tolist()
 
 
-def _edges(rows: Rows, starts: list[int]) -> list[set[tuple[int, int]]]:
-    """From each state the distinct (target, code points begun)."""
-    return [{(target, weight) for target, weight in zip(row, starts, strict=True) if target >= 0} for row in rows]
+def _edges(language: Language) -> list[_Edges]:
+    """From each state: (target, code points begun) -> bytes that lead there."""
+    byte_class, rows, starts = _columns(language)
+    sizes = np.bincount(np.frombuffer(byte_class, dtype=np.uint8), minlength=len(starts)).tolist()
+    edges: list[_Edges] = []
+    for row in rows:
+        targets: _Edges = {}
+        for target, begun, size in zip(row, starts, sizes, strict=True):
+            if target >= 0:
+                targets[target, begun] = targets.get((target, begun), 0) + size
+        edges.append(targets)
+    return edges
 
 
-def _fewest(edges: list[set[tuple[int, int]]], accepting: list[bool]) -> list[int]:
+def _fewest(edges: list[_Edges], accepting: list[bool]) -> list[int]:
     """Breadth first from acceptance backwards; edges that begin no code point go to the front of the queue."""
     incoming: list[list[tuple[int, int]]] = [[] for _ in edges]
     for state, targets in enumerate(edges):
@@ -168,7 +177,7 @@ def _fewest(edges: list[set[tuple[int, int]]], accepting: list[bool]) -> list[in
     return fewest
 
 
-def _most(edges: list[set[tuple[int, int]]]) -> list[int]:
+def _most(edges: list[_Edges]) -> list[int]:
     """Bottom up, in reverse topological order (Kahn 1962): a state that comes to no turn leads to a cycle."""
     incoming: list[list[tuple[int, int]]] = [[] for _ in edges]
     for state, targets in enumerate(edges):
@@ -196,9 +205,9 @@ def fewest_texts(language: Language, minimum: int, maximum: int | None) -> int:
     if maximum is None and not is_finite(language):
         return MANY
     if minimum == 0 and maximum is None:
-        return int(texts_left(language)[0])
-    beginning = _counted_edges(language, [byte for byte in range(256) if byte & 0xC0 != 0x80])
-    continuing = _counted_edges(language, range(0x80, 0xC0))
+        return number_of_texts(language)
+    edges = _edges(language)
+    is_inside = [any(begun == 0 for _, begun in targets) for targets in edges]
     accepts = language.accepting.tolist()
     texts, work, length = 0, 0, 0
     ends: Counter[int] = Counter({0: 1})  # of the texts of this length, by the state that they lead to
@@ -207,32 +216,21 @@ def fewest_texts(language: Language, minimum: int, maximum: int | None) -> int:
             texts += sum(number for state, number in ends.items() if accepts[state])
         if length == maximum:
             break
-        begun = _counted_after(ends, beginning)
-        work += 1 + len(begun)
-        ends = Counter({state: number for state, number in begun.items() if not continuing[state]})
-        for _ in range(3):
-            begun = _counted_after(begun, continuing)
-            ends.update({state: number for state, number in begun.items() if not continuing[state]})
+        reached = _reached(ends, edges, 1)
+        work += 1 + len(reached)
+        ends = Counter()
+        for _ in range(4):  # bytes of a code point
+            ends.update({state: number for state, number in reached.items() if not is_inside[state]})
+            reached = _reached(reached, edges, 0)
         length += 1
     return min(MANY, texts)
 
 
-def _counted_after(ends: Counter[int], edges: list[Counter[int]]) -> Counter[int]:
-    after: Counter[int] = Counter()
-    for state, number in ends.items():
-        for target, bytes_there in edges[state].items():
-            after[target] = min(MANY, after[target] + number * bytes_there)
-    return after
-
-
-def _counted_edges(language: Language, among: range | list[int]) -> list[Counter[int]]:
-    """From each state where the bytes `among` lead, and how many of them."""
-    columns = Counter(language.byte_class[list(among)].tolist())
-    edges: list[Counter[int]] = []
-    for row in language.transitions.tolist():
-        targets: Counter[int] = Counter()
-        for column, number in columns.items():
-            if row[column] >= 0:
-                targets[row[column]] += number
-        edges.append(targets)
-    return edges
+def _reached(prefixes: Counter[int], edges: list[_Edges], beginning: int) -> Counter[int]:
+    """Texts of one byte more, by the state that they lead to; the byte begins a code point (1) or goes on with one."""
+    reached: Counter[int] = Counter()
+    for state, number in prefixes.items():
+        for (target, begun), size in edges[state].items():
+            if begun == beginning:
+                reached[target] = min(MANY, reached[target] + number * size)
+    return reached

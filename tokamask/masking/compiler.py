@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -90,6 +91,12 @@ class GrammarCompiler:
         saved = read_saved(path, self.vocabulary.fingerprint)
         return CompiledGrammar(saved.program, self.vocabulary, self._pieces, self._engines, saved.is_exact, saved.arena)
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a GrammarCompiler can be neither copied nor pickled: share it, as any number of threads may; in another "
+            "process make one of the same vocabulary and cache_dir, which finds its pieces there"
+        )
+
 
 class CompiledGrammar:
     """A grammar bound to a vocabulary; made by `GrammarCompiler.compile`. Any number of threads may use it.
@@ -167,6 +174,12 @@ class CompiledGrammar:
             arena = without_leftovers(engine.arena, bitmask_words(self.vocabulary.size))
         saved = Saved(self._program, arena, self.is_exact)
         write_saved(path, saved, self.vocabulary.fingerprint)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a CompiledGrammar can be neither copied nor pickled: share it, as any number of threads may; save() "
+            "writes it to a file, from which GrammarCompiler.load reads it in another process"
+        )
 
     def _begin_engine(self, arena: npt.NDArray[np.int32] | None) -> Engine:
         with self._lock:

@@ -29,14 +29,18 @@ from tokamask.grammar.name_table import OFF
 from tokamask.grammar.program import OBJECT_KEY, STRING
 from tokamask.grammar.string_body import home_of, starts_character
 from tokamask.grammar.survival import forgetful, is_free_text, with_holes
-from tokamask.masking.cost_kernels import NEVER, configuration_cost, thread_cost
+from tokamask.masking.automaton_costs import NEVER
+from tokamask.masking.configuration_costs import configuration_cost
 from tokamask.masking.pieces import NODES, ROW_WORDS, TEXT, TEXT_START, TOKENS
-from tokamask.masking.token_trie import QUOTE_BELOW
+from tokamask.masking.record_costs import thread_cost
+from tokamask.masking.token_trie import IS_TEXT, QUOTE_BELOW
 from tokamask.masking.trie_kernels import child_count, find_child
 
 Words = npt.NDArray[np.int32]
 
 TOO_MANY = -2  # more results than there is room for
+IN_TEXT = -3  # there is text from which the end may be too far
+UNFINISHED_CHARACTER = 3  # bytes that a code point may still need after its first one
 
 
 @jit
@@ -163,22 +167,111 @@ def _place_behind(P: Words, M: Words, V: Words, configuration: int, token: int) 
 
 
 @jit
-def keep(M: Words, V: Words, row: int, out: int, near: int, count: int) -> int:
-    """Clear the tokens of the mask at `row` that do not lead (by `out`, see `targets`) to one of `count` at `near`."""
+def far_targets(
+    P: Words, M: Words, V: Words, K: Words, configuration: int, row: int, out: int, reached: int, sure: int
+) -> int:
+    """As `targets`, but only those from which the end may be further than `sure` bytes are written to `reached`.
+
+    There is room for one of every token. What is written to `out` for tokens that lead nearer is another such target,
+    or nothing.
+    """
+    count = IN_TEXT
+    if M[M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS + REMEMBERS] == 0:
+        count = _targets_in_trie(P, M, V, K, configuration, out, reached, sure)
+    if count == IN_TEXT:
+        count = targets(P, M, V, configuration, row, out, reached, 32 * V[ROW_WORDS])
+    distinct = carray(pointer(reached), (32 * V[ROW_WORDS],), np.int32)
+    far = 0
+    for i in range(count):
+        cost = configuration_cost(P, M, K, distinct[i])
+        if cost < 0:
+            return FULL
+        if cost > sure:
+            distinct[far] = distinct[i]
+            far += 1
+    return FULL if count < 0 else far
+
+
+@jit
+def _targets_in_trie(
+    P: Words, M: Words, V: Words, K: Words, configuration: int, out: int, reached: int, sure: int
+) -> int:
+    """The targets of all tokens but those that stay inside settled text: see `_is_settled_text`.
+
+    Text leads no further from the end than the rest of a character. IN_TEXT where that may be more than `sure`.
+    """
+    behind = carray(pointer(out), (32 * V[ROW_WORDS],), np.int32)
+    distinct = carray(pointer(reached), (32 * V[ROW_WORDS],), np.int32)
+    buffer = candidate_buffer(M)
+    nodes = V[NODES]
+    M[STAMP] += 1
+    M[M[WALK]] = nodes
+    M[M[WALK] + 1] = configuration
+    top = 2
+    found = 0
+    while top > 0:
+        top -= 2
+        node = M[M[WALK] + top]
+        current = M[M[WALK] + top + 1]
+        if top > M[WALK_CAPACITY] // 2 - 520:  # the other half is for `configuration_cost`
+            M[OVERFLOW] = WALK_FULL
+            return FULL
+        children = child_count(V, node)
+        is_settled = _is_settled_text(P, M, current)
+        count = ANY_BYTE
+        if is_settled:
+            cost = configuration_cost(P, M, K, current)
+            if cost < 0:
+                return FULL
+            if cost + UNFINISHED_CHARACTER > sure:
+                return IN_TEXT
+        elif children > 4:
+            count = configuration_candidates(P, M, current, buffer)
+        listed = count != ANY_BYTE and count < children
+        first = nodes + 4 * V[node + 1]
+        for i in range(count if listed else children):
+            child = find_child(V, nodes, node, buffer[i]) if listed else first + 4 * i
+            if child == 0 or (is_settled and V[child + 3] & IS_TEXT):
+                continue
+            target = move(P, M, current, V[child] & 255)
+            if target == 0:
+                continue
+            if target < 0:
+                return FULL
+            M[VISITS] += 1
+            mark = M[CONFIGURATIONS] + target * CONFIGURATION_WORDS + MARK
+            own = V[TOKENS] + V[child + 2]
+            count_here = V[child] >> 17
+            if count_here and M[mark] != M[STAMP]:
+                M[mark] = M[STAMP]
+                distinct[found] = target
+                found += 1
+            for k in range(own, own + count_here):
+                behind[V[k]] = target
+            if child_count(V, child):
+                M[M[WALK] + top] = child
+                M[M[WALK] + top + 1] = target
+                top += 2
+    return found
+
+
+@jit
+def drop(M: Words, V: Words, row: int, out: int, far: int, count: int) -> int:
+    """Clear the tokens of the mask at `row` that lead (by `out`, see `targets`) to one of `count` places at `far`."""
     words = V[ROW_WORDS]
     mask = carray(pointer(row), (words,), np.int32)
     behind = carray(pointer(out), (32 * words,), np.int32)
-    wanted = carray(pointer(near), (count,), np.int32)
+    unwanted = carray(pointer(far), (count,), np.int32)
     M[STAMP] += 1
     for i in range(count):
-        M[M[CONFIGURATIONS] + wanted[i] * CONFIGURATION_WORDS + MARK] = M[STAMP]
+        M[M[CONFIGURATIONS] + unwanted[i] * CONFIGURATION_WORDS + MARK] = M[STAMP]
     for word in range(words):
         if mask[word] == 0:
             continue
         for bit in range(32):
             if mask[word] >> bit & 1:
                 mark = M[CONFIGURATIONS] + behind[32 * word + bit] * CONFIGURATION_WORDS + MARK
-                if M[mark] != M[STAMP]:
+                if M[mark] == M[STAMP]:
                     mask[word] ^= np.int32(1 << bit)
     return 0
 

@@ -1,7 +1,7 @@
 """What values cost that may not be the cheapest ones, because those are used.
 
 Where n values are used, one of the n + 1 cheapest is not: the cost of the value of that rank is enough for another one.
-Such prices keep `cost_kernels` an upper bound where items must differ or names are remembered.
+Such prices keep `record_costs` upper bounds where items must differ or names are remembered.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from tokamask.grammar.program import (
     OBJECT_WITNESSES,
     Program,
 )
-from tokamask.masking.cost_kernels import NEVER, analyse
+from tokamask.masking.automaton_costs import NEVER
+from tokamask.masking.record_costs import analyse
 from tokamask.masking.spreads import MANY_USED, Spreads
 from tokamask.masking.string_costs import with_string_costs
 
@@ -41,7 +42,7 @@ _Costs = npt.NDArray[np.int32]
 
 
 class Prices(NamedTuple):
-    """`costs`: the array K of `cost_kernels`; `dearest`: how much more one value may cost where MANY_USED are used."""
+    """`costs`: the array K of `record_costs`; `dearest`: how much more one value may cost where MANY_USED are used."""
 
     costs: _Costs
     dearest: int

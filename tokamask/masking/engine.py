@@ -136,7 +136,7 @@ class Engine:
         return self._shortest
 
     def provide_costs(self, costs: npt.NDArray[np.int32]) -> None:
-        """Put the array K of `cost_kernels` into the book."""
+        """Put the array K of `record_costs` into the book."""
         with self.lock:
             self._costs = costs
             self._write_book(3, costs)

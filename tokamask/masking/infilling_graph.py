@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from tokamask.errors import CompileBudgetExceeded
 from tokamask.masking import requests
+from tokamask.masking.automaton_costs import MISSING_BYTE, NEVER
 from tokamask.masking.bitmask import bitmask_words, pack_row, unpack_row
 from tokamask.masking.completion_kernels import TOO_MANY
-from tokamask.masking.cost_kernels import MISSING_BYTE, NEVER
 from tokamask.masking.infilling_kernels import refine
 from tokamask.masking.shortest import COST_ERROR
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection
-from copy import copy
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from tokamask.errors import BudgetTooSmall, TokenRejected, UnsatisfiableSchema
+from tokamask.masking.automaton_costs import NEVER
 from tokamask.masking.bitmask import pack_row, set_tokens
-from tokamask.masking.cost_kernels import NEVER
 from tokamask.masking.engine import Engine
 from tokamask.masking.infilling_graph import TokenGraph
 from tokamask.masking.matcher import Matcher
@@ -168,8 +167,8 @@ class MiddleMatcher(Matcher):
             raise TokenRejected(f"after {data[:60]!r} no text leads to the suffix")
 
     def fork(self) -> MiddleMatcher:
-        twin = copy(self)
-        twin._bitmask = None
+        twin = MiddleMatcher(self._middle)
+        twin._history = self._history
         return twin
 
     def fill_bitmask(self, bitmask: npt.NDArray[np.int32], row: int, tokens_left: int | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -176,6 +176,12 @@ class Matcher:
         twin._history = self._history
         twin._bitmask = None
         return twin
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a Matcher can be neither copied nor pickled: fork() is an independent one at the same place; in another "
+            "process load the compiled grammar (see CompiledGrammar.save), and let a new matcher accept the same tokens"
+        )
 
     def reset(self) -> None:
         """Back to the beginning; nothing is left to roll back."""

@@ -35,13 +35,14 @@ from tokamask.grammar.moves import (
 from tokamask.grammar.program import END
 from tokamask.grammar.survival import forgetful, nodes_remembered
 from tokamask.masking.completion_kernels import (
-    keep,
+    drop,
+    far_targets,
     largest_cost,
     successors,
     targets,
     token_move,
 )
-from tokamask.masking.cost_kernels import configuration_cost
+from tokamask.masking.configuration_costs import configuration_cost
 from tokamask.masking.mask_kernels import find_mask
 from tokamask.masking.pieces import NODES, ROW_WORDS
 from tokamask.masking.remembering_masks import find_cleared
@@ -68,12 +69,13 @@ BOOK_SLOTS = 8
     COST_OF,
     LARGEST_COST,
     TARGETS,
-    KEEP,
+    FAR_TARGETS,
+    DROP,
     SUCCESSORS,
     REMEMBERS_AT,
     FORGETFUL_OF,
     NODES_AT,
-) = range(16)
+) = range(17)
 
 
 @jit
@@ -112,8 +114,10 @@ def request(book: int, question: int, a: int, b: int, c: int, d: int, e: int) ->
         return forgetful(P, M, a)
     if question == TARGETS:
         return targets(P, M, V, a, b, c, d, e)
-    if question == KEEP:
-        return keep(M, V, a, b, c, d)
+    if question == FAR_TARGETS:
+        return far_targets(P, M, V, K, a, b, c, d, e)
+    if question == DROP:
+        return drop(M, V, a, b, c, d)
     return successors(P, M, V, K, a, b, c, d, e)
 
 

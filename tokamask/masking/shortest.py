@@ -4,10 +4,10 @@ How far the end is, is a function of the configuration, found in one of two ways
 
 - *Explored*: when everything that tokens can reach from the beginning is small, the graph of configurations is searched
   whole and distances are exact.
-- *Descended* otherwise: only the few tokens that lower the cost most (see `cost_kernels`) are considered, far from the
-  end even fewer. That leaves
-  out those that lengthen a string, indent, or open what is optional, so the graph has no cycles and is small. The
-  distance is never less than the truth, for a way round through costlier places might need fewer tokens.
+- *Descended* otherwise: only the few tokens that lower the cost most (see `configuration_costs`) are considered, far
+  from the end even fewer. That leaves out those that lengthen a string, indent, or open what is optional, so the graph
+  has no cycles and is small. The distance is never less than the truth, for a way round through costlier places might
+  need fewer tokens.
 
 Either way some allowed token always leads one step nearer, so a mask that only keeps what fits into the tokens left
 never runs dry, and what it keeps depends on nothing but grammar, vocabulary, text and tokens left.
@@ -26,9 +26,9 @@ import numpy.typing as npt
 from tokamask.errors import CompileBudgetExceeded, TokenRejected
 from tokamask.grammar.program import OBJECT_IS_FREE, OBJECT_OPEN, OBJECT_REQUIRED, Program
 from tokamask.masking import requests
+from tokamask.masking.automaton_costs import MISSING_BYTE, NEVER
 from tokamask.masking.bitmask import clear_tokens, set_tokens
 from tokamask.masking.completion_kernels import TOO_MANY
-from tokamask.masking.cost_kernels import MISSING_BYTE, NEVER
 from tokamask.masking.dearer import priced, remembers
 from tokamask.masking.spreads import MANY_USED
 
@@ -149,20 +149,17 @@ class Shortest:
             if bound <= left and self._is_bounded_by_cost:
                 return
             allowed_stops = clear_tokens(row, stops.tolist())
-            behind = np.empty(32 * len(row), dtype=np.int32)
-            capacity = 1024
-            while True:
-                reached = np.empty(capacity, dtype=np.int32)
-                count = self._engine.call(
-                    requests.TARGETS, configuration, row.ctypes.data, behind.ctypes.data, reached.ctypes.data, capacity
-                )
-                if count != TOO_MANY:
-                    break
-                capacity *= 4
-            near = np.array(
-                [target for target in reached[:count].tolist() if self._is_within(target, left)], dtype=np.int32
+            behind = np.zeros(32 * len(row), dtype=np.int32)
+            reached = np.empty_like(behind)
+            # Every byte costs one token at most, if all have one of their own.
+            sure = left if self._spells_all_bytes else -1
+            count = self._engine.call(
+                requests.FAR_TARGETS, configuration, row.ctypes.data, behind.ctypes.data, reached.ctypes.data, sure
             )
-            self._engine.call(requests.KEEP, row.ctypes.data, behind.ctypes.data, near.ctypes.data, len(near))
+            far = np.array(
+                [target for target in reached[:count].tolist() if not self._is_within(target, left)], dtype=np.int32
+            )
+            self._engine.call(requests.DROP, row.ctypes.data, behind.ctypes.data, far.ctypes.data, len(far))
             set_tokens(row, allowed_stops)
             if self._remembers:
                 distance, token = self._step(configuration)

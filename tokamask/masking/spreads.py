@@ -43,7 +43,7 @@ from tokamask.grammar.program import (
     OBJECT_WITNESSES,
     STRING,
 )
-from tokamask.masking.cost_kernels import NEVER
+from tokamask.masking.automaton_costs import NEVER
 
 MANY_USED = 4096
 """Values of which one more may have to be found: what is counted, and no more."""

@@ -17,13 +17,11 @@ from tokamask.grammar.json_schema.shapes import (
     Shape,
     StringShape,
 )
-from tokamask.grammar.language import Language, intersection, number_of_texts
+from tokamask.grammar.language import Language, intersection
 from tokamask.grammar.other_names import choices_of
 from tokamask.grammar.regular_expression import pattern_language
+from tokamask.grammar.text_counts import MANY, number_of_texts
 from tokamask.grammar.text_lengths import fewest_texts
-
-# More values than the items that one text will ever compare.
-MANY = 1_000_000
 
 _Nodes = Sequence[tuple[Shape, ...]]
 
@@ -121,5 +119,4 @@ def _one_spelling() -> Language:
 
 
 def _number_of_scalars(language: Language) -> int:
-    texts = number_of_texts(intersection(language, _one_spelling()))
-    return MANY if texts is None else texts
+    return number_of_texts(intersection(language, _one_spelling()))

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from tokamask.grammar.json_schema.reports import Refusal
 from tokamask.grammar.json_schema.shapes import ItemState, ScalarShape, StringShape
-from tokamask.grammar.language import Language, number_of_texts
+from tokamask.grammar.language import Language
+from tokamask.grammar.text_counts import MANY, number_of_texts
 
 
 class ArrayOutline(NamedTuple):
@@ -127,7 +128,7 @@ class ObjectOutline(NamedTuple):
         for language, node in self.classes:
             if node is not None and productive[node]:
                 texts = number_of_texts(language)
-                if texts is None:
+                if texts == MANY:
                     return True
                 names += texts - sum(language.matches(name.encode()) for name in self.properties)
         return names >= self.minimum
