@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from itertools import product
 
@@ -25,10 +26,11 @@ from tokamask.grammar.language import (
     shortest,
     texts_of,
     union,
+    union_of,
     until,
 )
 from tokamask.grammar.text_counts import MANY, number_of_texts, texts_left
-from tokamask.grammar.text_lengths import is_finite, lengths, with_length
+from tokamask.grammar.text_lengths import is_finite, leave_endless, lengths, with_length
 
 # Short texts over two letters and a character of two bytes, one of which is also half of another.
 ALPHABET = (b"a", b"b", b"\xc3\xa9", b"\xc3")
@@ -245,6 +247,38 @@ def test_complement_stays_within_text() -> None:
     assert equivalent(complement_in_text(empty()), any_text())
 
 
+@settings(max_examples=200, derandomize=True)
+@given(st.lists(st.text("ab\x00é\u0800€\U0001f600", max_size=3), max_size=8))
+def test_complement_of_few_texts_is_minimal(texts: list[str]) -> None:
+    few = Language.words([text.encode() for text in texts])
+    complement = complement_in_text(few)
+    assert_trimmed_and_canonical(complement)
+    assert complement is difference(any_text(), few)  # which merges what is alike
+
+
+@settings(max_examples=200, derandomize=True)
+@given(st.lists(languages(), max_size=6))
+def test_union_of_several(several: list[Language]) -> None:
+    together = union_of(several)
+    assert members(together) == set().union(*map(members, several))
+    assert together is functools.reduce(union, several, empty())
+
+
+@settings(max_examples=300, derandomize=True)
+@given(st.lists(languages(), max_size=3), st.booleans())
+def test_languages_that_leave_endless(several: list[Language], has_others: bool) -> None:
+    if has_others:  # all texts with another byte than the letters
+        letters = bytes(0 if byte in b"ab" else 1 for byte in range(256))
+        several = [*several, assemble(letters, [[0, 1], [1, 1]], [False, True])]
+    expected = any(
+        not any(language.matches(bytes((byte,)) * count) for language in several for count in range(10, 20))
+        for byte in b"\x01~a0"
+    )
+    assert leave_endless(several) == expected
+    if expected:
+        assert texts_left(difference(any_text(), union_of(several)))[0] == MANY
+
+
 @settings(max_examples=100)
 @given(languages(), st.integers(0, 4), st.one_of(st.none(), st.integers(0, 4)))
 def test_length_counts_code_points(language: Language, minimum: int, maximum: int | None) -> None:
@@ -267,6 +301,9 @@ def test_length_bounds_that_hold_anyway_cost_nothing() -> None:
 def test_length_beyond_the_budget_is_refused() -> None:
     with pytest.raises(CompileBudgetExceeded, match="more than 100000 states"):
         with_length(any_text(), 0, 1_000_000)
+    with pytest.raises(CompileBudgetExceeded, match="more than 100000 states"):
+        with_length(any_text(), 10**12, None)
+    assert with_length(Language.words([b"a", b"bcd"]), 10**12, None).is_empty
 
 
 @settings(max_examples=100)

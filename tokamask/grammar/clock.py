@@ -25,10 +25,11 @@ def full_time() -> Language:
     """hh:mm:ss, a fraction or none, and Z or an offset."""
     rows = _Rows()
     rows.time()
-    last = len(rows.rows) - 1
     # The start was written last and must be state 0; the first one is the end.
-    turned = [[target if target < 0 else last - target for target in row] for row in reversed(rows.rows)]
-    return frozen(np.frombuffer(_BYTE_CLASS, dtype=np.uint8), flat(turned, [False] * last + [True]))
+    written = np.array(rows.rows[::-1], dtype=np.int32)
+    last = len(written) - 1
+    turned = np.where(written < 0, -1, last - written)
+    return frozen(np.frombuffer(_BYTE_CLASS, dtype=np.uint8), flat(turned, np.arange(last + 1) == last))
 
 
 def date_time(date: Language) -> Language:

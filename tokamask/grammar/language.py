@@ -7,7 +7,7 @@ patterns all become one before the recogniser sees them.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, wraps
 from hashlib import blake2b
@@ -244,6 +244,15 @@ def union(a: Language, b: Language) -> Language:
     return _combined(a, b, Combination.UNION)
 
 
+def union_of(languages: Iterable[Language]) -> Language:
+    """The texts of any of them: united pair by pair, so that small ones do not meet what has grown large."""
+    parts = list(dict.fromkeys(languages)) or [_EMPTY]
+    while len(parts) > 1:
+        left_over = parts[len(parts) // 2 * 2 :]
+        parts = [union(a, b) for a, b in zip(parts[::2], parts[1::2], strict=False)] + left_over
+    return parts[0]
+
+
 @remembered
 def difference(a: Language, b: Language) -> Language:
     """The texts of `a` that are not in `b`."""
@@ -258,8 +267,18 @@ def overlap(a: Language, b: Language) -> bool:
 
 
 def complement_in_text(a: Language) -> Language:
-    """The valid UTF-8 texts that are not in `a`."""
-    return difference(any_text(), a)
+    """The valid UTF-8 texts that are not in `a`, whose texts are valid themselves."""
+    return _complement_of_few(a) if 0 < number_of_texts(a) < MANY else difference(any_text(), a)
+
+
+@remembered
+def _complement_of_few(a: Language) -> Language:
+    """The complement of finitely many texts, whose automaton is minimal.
+
+    Then the product is, too. After prefixes of one state of `any_text`, states of `a` that differ leave different texts
+    out; after those of different ones endlessly many texts differ, and finitely many left out do not change that.
+    """
+    return frozen(*product(any_text().automaton, a.automaton, Combination.DIFFERENCE))
 
 
 def _combined(a: Language, b: Language, combination: Combination) -> Language:

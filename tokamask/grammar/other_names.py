@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tokamask.errors import CompileBudgetExceeded
 from tokamask.grammar.json_schema.shapes import ObjectShape
-from tokamask.grammar.language import Language, complement_in_text, difference, union
+from tokamask.grammar.language import Language, complement_in_text, difference, union_of
 
 MAXIMUM_WITNESSES = 6
 
@@ -29,13 +29,15 @@ def choices_of(shape: ObjectShape) -> tuple[Choice, ...]:
     """
     if len(shape.witnesses) > MAXIMUM_WITNESSES:
         raise CompileBudgetExceeded(f"an object has {len(shape.witnesses)} witnesses, more than {MAXIMUM_WITNESSES}")
-    declared = Language.words([p.name for p in shape.properties]) if shape.properties else None
-    classes: list[tuple[Language | None, int | None]] = []
-    known = declared
-    for names in shape.classes:
-        classes.append((names.language if declared is None else difference(names.language, declared), names.node))
-        known = names.language if known is None else union(known, names.language)
-    classes.append((None if known is None else complement_in_text(known), shape.additional))
+    if shape.additional is None and not shape.classes:
+        return ()
+    declared = Language.words([p.name for p in shape.properties])
+    classes: list[tuple[Language | None, int | None]] = [
+        (difference(names.language, declared), names.node) for names in shape.classes
+    ]
+    if shape.additional is not None:
+        known = union_of([declared, *[names.language for names in shape.classes]])
+        classes.append((None if known.is_empty else complement_in_text(known), shape.additional))
     choices = []
     for number, (language, node) in enumerate(classes):
         if node is None or (language is not None and language.is_empty):

@@ -1,4 +1,7 @@
-"""How many texts a language has: all of them, and left from each state of its automaton."""
+"""What a language has left from each state of its automaton: how many texts, and of how many code points.
+
+Code points are counted where they begin, at bytes that do not continue a UTF-8 sequence.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from tokamask.grammar.jit import jit
 if TYPE_CHECKING:
     from tokamask.grammar.language import Language
 
-__all__ = ["MANY", "number_of_texts", "texts_left"]
+__all__ = ["MANY", "measure_texts", "number_of_texts", "texts_left"]
 
 Words = npt.NDArray[np.int32]
 Columns = npt.NDArray[np.uint8]
@@ -74,3 +77,130 @@ def count_texts(
                     count += many if counts[target] == on_path else bytes_of[column] * counts[target]
             counts[state] = min(many, count)
             depth -= 1
+
+
+@jit
+def measure_texts(
+    byte_class: Columns, transitions: Table, accepting: Flags, unbounded: int, lengths: Words, room: Words
+) -> None:
+    """The fewest and the most code points from each state to acceptance, found backwards from there.
+
+    Every state leads to acceptance, and every cycle begins code points.
+
+    Args:
+        unbounded: stands for the most where there is a cycle.
+        lengths: for each state the fewest and the most, all 0.
+        room: a word for each transition that there may be, 4 for each state, 2 for each column, and one more.
+    """
+    states, width = transitions.shape
+    # How many code points the bytes of a column begin: some may begin one and others not.
+    least, greatest, room = room[:width], room[width : 2 * width], room[2 * width :]
+    least[:] = 1
+    greatest[:] = 0
+    for byte in range(256):
+        begins = 0 if byte & 0xC0 == 0x80 else 1
+        least[byte_class[byte]] = min(least[byte_class[byte]], begins)
+        greatest[byte_class[byte]] = max(greatest[byte_class[byte]], begins)
+    # The transitions to a state s are sources[heads[s]:heads[s + 1]], as state * width + column.
+    queue, later, pending, room = room[:states], room[states:], room[2 * states :], room[3 * states :]
+    heads, sources = room[: states + 1], room[states + 1 :]
+    heads[:] = 0
+    for state in range(states):
+        pending[state] = 0
+        for column in range(width):
+            if transitions[state, column] >= 0:
+                heads[transitions[state, column]] += 1
+                pending[state] += 1
+    total = 0
+    for state in range(states + 1):
+        total += heads[state]
+        heads[state] = total
+    for state in range(states):
+        for column in range(width):
+            target = transitions[state, column]
+            if target >= 0:
+                heads[target] -= 1
+                sources[heads[target]] = state * width + column
+    _find_fewest(accepting, width, least, heads, sources, lengths, queue, later)
+    _find_most(states, width, greatest, heads, sources, pending, unbounded, lengths, queue)
+
+
+@jit
+def _find_fewest(
+    accepting: Flags,
+    width: int,
+    least: Words,
+    heads: Words,
+    sources: Words,
+    lengths: Words,
+    queue: Words,
+    later: Words,
+) -> None:
+    """Breadth first from acceptance, over columns that begin no code point before the others."""
+    unknown, awaited = -1, -2
+    found = 0
+    for state in range(len(accepting)):
+        lengths[2 * state] = unknown
+        if accepting[state]:
+            lengths[2 * state] = awaited
+            later[found] = state
+            found += 1
+    # States so far away: those not yet followed are queue[at:known]; those one further, or nearer, later[begun:found].
+    at = known = begun = length = 0
+    while begun < found:
+        while begun < found:
+            if lengths[2 * later[begun]] == awaited:
+                lengths[2 * later[begun]] = length
+                queue[known] = later[begun]
+                known += 1
+            begun += 1
+        while at < known:
+            for place in range(heads[queue[at]], heads[queue[at] + 1]):
+                source = sources[place] // width
+                if lengths[2 * source] < 0 and least[sources[place] % width] == 0:
+                    lengths[2 * source] = length
+                    queue[known] = source
+                    known += 1
+                elif lengths[2 * source] == unknown:
+                    lengths[2 * source] = awaited
+                    later[found] = source
+                    found += 1
+            at += 1
+        length += 1
+
+
+@jit
+def _find_most(
+    states: int,
+    width: int,
+    greatest: Words,
+    heads: Words,
+    sources: Words,
+    pending: Words,
+    unbounded: int,
+    lengths: Words,
+    queue: Words,
+) -> None:
+    """Bottom up, in reverse topological order (Kahn 1962): a state that comes to no turn leads to a cycle.
+
+    Args:
+        pending: how many transitions each state has; used up.
+    """
+    at = known = 0
+    for state in range(states):
+        if pending[state] == 0:
+            queue[known] = state
+            known += 1
+    while at < known:
+        most = lengths[2 * queue[at] + 1]
+        for place in range(heads[queue[at]], heads[queue[at] + 1]):
+            source = sources[place] // width
+            lengths[2 * source + 1] = max(lengths[2 * source + 1], most + greatest[sources[place] % width])
+            pending[source] -= 1
+            if pending[source] == 0:
+                queue[known] = source
+                known += 1
+        at += 1
+    for state in range(states):
+        if pending[state]:
+            lengths[2 * state + 1] = unbounded

@@ -7,14 +7,16 @@ UTF-8, so every cycle of their automata begins some.
 from __future__ import annotations
 
 import weakref
-from collections import Counter, deque
+from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from tokamask.grammar.automaton import Rows, explore
-from tokamask.grammar.language import Language, assemble, empty, remembered
-from tokamask.grammar.text_counts import MANY, number_of_texts
+from tokamask.grammar.automaton import Rows, too_many_states
+from tokamask.grammar.budget import present_budget
+from tokamask.grammar.language import Language, empty, intersection, remembered
+from tokamask.grammar.text_counts import MANY, measure_texts, number_of_texts
 
 UNBOUNDED = -1
 
@@ -33,9 +35,11 @@ def remaining_lengths(language: Language) -> npt.NDArray[np.int32]:
     """
     table = _known.get(language)
     if table is None:
-        edges = _edges(language)
-        accepting = language.accepting.tolist()
-        table = np.array([_fewest(edges, accepting), _most(edges)], dtype=np.int32).T.copy()
+        states, width = language.transitions.shape
+        flat = np.zeros(2 * states, dtype=np.int32)
+        room = np.empty(2 * width + 4 * states + 1 + states * width, dtype=np.int32)
+        measure_texts(*language.automaton, UNBOUNDED, flat, room)
+        table = flat.reshape(states, 2)
         table.flags.writeable = False
         _known[language] = table
     return table
@@ -52,6 +56,36 @@ def lengths(language: Language) -> tuple[int, int | None]:
 def is_finite(language: Language) -> bool:
     """Whether there are only finitely many texts."""
     return lengths(language)[1] is not None
+
+
+def leave_endless(languages: Sequence[Language]) -> bool:
+    """Whether endlessly many texts are plainly in none of these: the repetitions of one character.
+
+    Mostly so where anything is left, and seen sooner than by building it.
+    """
+    return any(not any(_repeats(language, byte) for language in languages) for byte in _REPEATED)
+
+
+# Patterns that say which characters there may be rarely name the first ones, those that say which not the last.
+_REPEATED = b"\x01~a0"
+
+
+def _repeats(language: Language, byte: int) -> bool:
+    """Whether the texts of nothing but one byte, repeated, are endlessly many."""
+    if language.is_empty:
+        return False
+    state = 0
+    # After as many steps as there are states, the way goes round a circle.
+    following = language.transitions[:, language.byte_class[byte]].tolist()
+    for _ in following:
+        state = following[state]
+        if state < 0:
+            return False
+    circle = set()
+    while state not in circle:
+        circle.add(state)
+        state = following[state]
+    return any(language.accepting[state] for state in circle)
 
 
 def binding_bounds(language: Language, minimum: int, maximum: int | None) -> tuple[int, int | None]:
@@ -106,32 +140,23 @@ def with_length(language: Language, minimum: int, maximum: int | None) -> Langua
     minimum, maximum = binding_bounds(language, minimum, maximum)
     if minimum == 0 and maximum is None:
         return language
-    return _counting(language, minimum, maximum)
+    longest = lengths(language)[1]
+    if longest is not None and longest < minimum:
+        return empty()
+    return intersection(language, _counted(minimum, maximum))
 
 
 @remembered
-def _counting(language: Language, minimum: int, maximum: int | None) -> Language:
-    """The product with a counter."""
-    byte_class, rows, starts = _columns(language)
+def _counted(minimum: int, maximum: int | None) -> Language:
+    """The byte strings, UTF-8 or not, in which so many code points begin; state n has seen n of them begin."""
     # Without an upper end nothing needs to be counted beyond the lower one.
     top = minimum if maximum is None else maximum
-    width = top + 1
-
-    def successors(code: int) -> list[int | None]:
-        state, count = divmod(code, width)
-        row: list[int | None] = []
-        for target, starts_one in zip(rows[state], starts, strict=True):
-            reached = count + starts_one
-            if target < 0 or (reached > top and maximum is not None):
-                row.append(None)
-            else:
-                row.append(target * width + min(reached, top))
-        return row
-
-    products, codes = explore(0, successors)
-    accepts = language.accepting.tolist()
-    accepting = [accepts[code // width] and code % width >= minimum for code in codes]
-    return assemble(byte_class, products, accepting)
+    most = present_budget().states
+    if top >= most:
+        raise too_many_states(most)
+    counts = np.arange(top + 1)
+    after = np.append(counts[1:], top if maximum is None else -1)
+    return Language((np.arange(256) & 0xC0) == 0x80, np.stack((after, counts), axis=1), counts >= minimum)
 
 
 def _columns(language: Language) -> tuple[bytes, Rows, list[int]]:
@@ -154,45 +179,6 @@ def _edges(language: Language) -> list[_Edges]:
                 targets[target, begun] = targets.get((target, begun), 0) + size
         edges.append(targets)
     return edges
-
-
-def _fewest(edges: list[_Edges], accepting: list[bool]) -> list[int]:
-    """Breadth first from acceptance backwards; edges that begin no code point go to the front of the queue."""
-    incoming: list[list[tuple[int, int]]] = [[] for _ in edges]
-    for state, targets in enumerate(edges):
-        for target, weight in targets:
-            incoming[target].append((state, weight))
-    fewest = [-1] * len(edges)
-    queue = deque((state, 0) for state, accepts in enumerate(accepting) if accepts)
-    while queue:
-        state, length = queue.popleft()
-        if fewest[state] >= 0:
-            continue
-        fewest[state] = length
-        for source, weight in incoming[state]:
-            if weight:
-                queue.append((source, length + 1))
-            else:
-                queue.appendleft((source, length))
-    return fewest
-
-
-def _most(edges: list[_Edges]) -> list[int]:
-    """Bottom up, in reverse topological order (Kahn 1962): a state that comes to no turn leads to a cycle."""
-    incoming: list[list[tuple[int, int]]] = [[] for _ in edges]
-    for state, targets in enumerate(edges):
-        for target, weight in targets:
-            incoming[target].append((state, weight))
-    pending = [len(targets) for targets in edges]
-    longest = [0] * len(edges)
-    order = [state for state, count in enumerate(pending) if count == 0]
-    for state in order:
-        for source, weight in incoming[state]:
-            longest[source] = max(longest[source], longest[state] + weight)
-            pending[source] -= 1
-            if pending[source] == 0:
-                order.append(source)
-    return [UNBOUNDED if left else length for length, left in zip(longest, pending, strict=True)]
 
 
 def fewest_texts(language: Language, minimum: int, maximum: int | None) -> int:

@@ -246,6 +246,8 @@ class _Automaton:
         self._horizon = max(
             [len(demand.prefix), demand.minimum, demand.maximum or 0, *[count.start for count in demand.counts]]
         )
+        # What items there may be, by what is asked of them: the same few come again at most places.
+        self._joint: dict[tuple[Node, ...], Node | None] = {}
 
     def states(self) -> tuple[FormState, ...]:
         """Raises CompileBudgetExceeded, without a pointer, when there are too many."""
@@ -278,16 +280,24 @@ class _Automaton:
         if place.position == demand.maximum:
             return
         position = min(place.position + 1, self._horizon)
+        here = demand.item(place.position)
+        counts = [
+            list(_counting(count, reached, place.position))
+            for count, reached in zip(demand.counts, place.counted, strict=True)
+        ]
+        choices = [(tuple([node for node, _ in each]), tuple([n for _, n in each])) for each in product(*counts)]
         for value, used, has_repeated in self._uses(place):
-            node = demand.item(place.position) | value
-            counts = [
-                list(_counting(count, reached, place.position))
-                for count, reached in zip(demand.counts, place.counted, strict=True)
-            ]
-            for choice in product(*counts):
-                item = node.union(*[asked for asked, _ in choice])
-                if not is_plainly_empty(item):
-                    yield item, _Place(position, tuple([reached for _, reached in choice]), used, has_repeated)
+            for asked, counted in choices:
+                item = self._item(here, value, *asked)
+                if item is not None:
+                    yield item, _Place(position, counted, used, has_repeated)
+
+    def _item(self, *asked: Node) -> Node | None:
+        """The node of an item of which all this is asked; None if it is plainly empty."""
+        if asked not in self._joint:
+            item = ANYTHING.union(*asked)
+            self._joint[asked] = None if is_plainly_empty(item) else item
+        return self._joint[asked]
 
     def _uses(self, place: _Place) -> Iterator[tuple[Node, int, bool]]:
         """What the next item may be, as far as used values matter, and what is used after it."""

@@ -95,11 +95,14 @@ def _arrays(nodes: _Nodes, shape: ArrayShape, around: frozenset[int]) -> int:
 
 
 def _objects(nodes: _Nodes, shape: ObjectShape, around: frozenset[int]) -> int:
-    others = [
-        MANY if choice.names is None else fewest_texts(choice.names, 0, None)
-        for choice in choices_of(shape)
-        if not choice.meets
-    ]
+    if shape.additional is not None and not shape.classes:
+        others = [MANY]  # all names but finitely many
+    else:
+        others = [
+            MANY if choice.names is None else fewest_texts(choice.names, 0, None)
+            for choice in choices_of(shape)
+            if not choice.meets
+        ]
     needed = sum(declared.required for declared in shape.properties) + len(shape.witnesses)
     if max(others, default=0) >= MANY and (shape.maximum is None or shape.maximum > needed):
         return MANY  # by the name of one property

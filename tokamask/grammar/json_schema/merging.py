@@ -150,10 +150,13 @@ def _seen_items(first: SeenItems | None, second: SeenItems | None) -> SeenItems 
 
 
 def _merge_objects(first: ObjectDemand, second: ObjectDemand) -> ObjectDemand:
-    properties = {name: joint(node, second.value(name)) for name, node in first.properties.items()}
+    if second.rules or second.additional:
+        properties = {name: joint(node, second.value(name)) for name, node in first.properties.items()}
+    else:
+        properties = dict(first.properties)
     for name, node in second.properties.items():
-        if name not in properties:
-            properties[name] = joint(first.value(name), node)
+        known = first.properties.get(name)
+        properties[name] = joint(first.value(name) if known is None else known, node)
     additional = first.additional | second.additional
     return ObjectDemand(
         properties,
@@ -194,12 +197,19 @@ def crossed(
             known = languages.get(node)
             languages[node] = language if known is None else union(known, language)
 
-    for language, node in first:
-        for other, other_node in second:
-            add(intersection(language, other), node | other_node)
-        add(without(language, second), node | second_else)
-    for other, other_node in second:
-        add(without(other, first), first_else | other_node)
+    # Most patterns have no name in common, which is soon seen.
+    meeting: list[list[NameRule]] = [[] for _ in second]
+    for rule in first:
+        met: list[NameRule] = []
+        for place, other in enumerate(second):
+            both = intersection(rule.language, other.language)
+            if not both.is_empty:
+                met.append(other)
+                meeting[place].append(rule)
+                add(both, rule.node | other.node)
+        add(without(rule.language, met), rule.node | second_else)
+    for other, met in zip(second, meeting, strict=True):
+        add(without(other.language, met), first_else | other.node)
     if len(languages) > MAXIMUM_RULES:
         raise CompileBudgetExceeded(f"the patterns of names overlap in more than {MAXIMUM_RULES} ways")
     return [NameRule(language, node) for node, language in languages.items()]
@@ -251,7 +261,12 @@ def is_contradictory(demand: Demand, is_empty: Callable[[Node], bool] = is_plain
         case ObjectDemand():
             if demand.at_most and _is_overfull(demand):
                 return True
-            return any(is_empty(demand.value(name)) for name in demand.required)
+            properties = demand.properties
+            for name in demand.required:
+                node = properties.get(name)
+                if is_empty(demand.value(name) if node is None else node):
+                    return True
+            return False
         case _:
             return False
 

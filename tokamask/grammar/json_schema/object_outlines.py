@@ -26,10 +26,13 @@ from tokamask.grammar.language import (
     Language,
     any_text,
     difference,
+    empty,
     intersection,
     overlap,
     texts_of,
 )
+from tokamask.grammar.text_counts import MANY
+from tokamask.grammar.text_lengths import leave_endless
 
 # Classes of no more names than this become declared properties.
 FEW_NAMES = 64
@@ -98,8 +101,8 @@ class _Names:
                 self.properties[name] = demand.value(name)
         self.rules: list[NameRule] = list(demand.rules)
         self.additional = demand.additional
-        # The names without a rule; kept where there are rules.
-        self.rest = any_text()
+        # Those of the names without a rule that a witness may have: `split` leaves none.
+        self.rest = empty()
         self.concerns = demand.concerns
 
     def restrict(self, names: Node) -> None:
@@ -115,26 +118,29 @@ class _Names:
     def split(self, language: Language) -> None:
         """Make every rule lie inside or outside of a language, and what is left outside of it."""
         split: list[NameRule] = []
+        cut: list[NameRule] = []
         for rule in self.rules:
             inside = intersection(rule.language, language)
-            outside = difference(rule.language, language)
-            split += [rule._replace(language=part) for part in (inside, outside) if not part.is_empty]
-        remainder = without(language, self.rules)
+            if inside.is_empty or inside is rule.language:
+                split.append(rule)
+            else:
+                split += [rule._replace(language=inside), rule._replace(language=difference(rule.language, language))]
+            if not inside.is_empty:
+                cut.append(rule)
+        remainder = without(language, cut)
         if not remainder.is_empty:
             split.append(NameRule(remainder, self.additional))
         self.rules = split
 
     def declare_few(self) -> None:
         """Declare the names of small rules; where nothing much is left, let the last rule be for what is left."""
-        for rule in self.rules:
-            self.rest = difference(self.rest, rule.language)
+        languages = [rule.language for rule in self.rules]
         large = [rule for rule in self.rules if not self._declare(rule.language, rule.node)]
-        if self._declare(self.rest, self.additional):
-            self.additional, self.rest = NOTHING, any_text()
+        if not leave_endless(languages) and self._declare(without(any_text(), self.rules), self.additional):
+            self.additional = NOTHING
             if large:
                 _, self.additional = large.pop()
-            for rule in large:
-                self.rest = difference(self.rest, rule.language)
+            self.rest = without(any_text(), large)
         # Names that are not allowed need no rule where none is.
         self.rules = [rule for rule in large if FALSE not in rule.node or FALSE not in self.additional]
 
@@ -312,6 +318,9 @@ def _counted(demand: ObjectDemand, names: _Names, placement: _Placement) -> Obje
             most = None
     if least <= len(required) + len(witnesses):
         least = 0
+    if least >= MANY and rules:
+        # Names of a class are counted up to here, so whether there are enough of them is not known.
+        raise CompileBudgetExceeded(f"{least} properties, beside patterns for their names, are too many to count")
     is_open = FALSE not in additional or any(FALSE not in rule.node for rule in rules)
     remembers = is_open and (least > 1 or bool(witnesses))
     return ObjectForm(properties, required, additional, rules, least, most, witnesses, names.concerns, remembers)

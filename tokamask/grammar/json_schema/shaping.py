@@ -16,7 +16,7 @@ from tokamask.grammar.json_schema.demands import (
     StringDemand,
 )
 from tokamask.grammar.json_schema.shapes import ScalarShape, StringShape
-from tokamask.grammar.language import Language, difference, intersection, union
+from tokamask.grammar.language import Language, difference, intersection, union_of
 from tokamask.grammar.numbers import decimal_language, integer_language, number_language, number_values
 from tokamask.grammar.text_lengths import binding_bounds, is_countable, lengths, remaining_lengths, with_length
 
@@ -99,7 +99,7 @@ def _excludes_spellings(demand: NumberDemand) -> bool:
 def _in_one(group: list[StringDemand]) -> list[StringDemand]:
     """One demand for several with the same lengths; the same ones when that takes too many states."""
     try:
-        language = reduce(union, [reduce(intersection, demand.languages) for demand in group])
+        language = union_of([reduce(intersection, demand.languages) for demand in group])
     except CompileBudgetExceeded:
         return group
     return [group[0]._replace(languages=(language,))]

@@ -74,10 +74,11 @@ def alphabet_of(sets: frozenset[CodePoints]) -> Alphabet:
             cells.setdefault(membership, len(cells))
     for _, _, membership in spans:
         cells.setdefault(membership, len(cells))
-    masks = {
-        ranges: sum(1 << cell for membership, cell in cells.items() if membership >> number & 1)
-        for number, ranges in enumerate(ordered)
-    }
+    members = [0] * (len(ordered) + 1)
+    for membership, cell in cells.items():
+        for number in bits(membership):
+            members[number] |= 1 << cell
+    masks = dict(zip(ordered, members, strict=False))
     ascii_cells: list[int] = []
     beyond: list[tuple[int, int, int]] = []
     for low, high, membership in spans:
@@ -92,13 +93,14 @@ def alphabet_of(sets: frozenset[CodePoints]) -> Alphabet:
     columns = {cell: column for column, cell in enumerate(dict.fromkeys(ascii_cells))}
     byte_class = bytes([columns[cell] for cell in ascii_cells]) + bytes(len(columns) + c for c in high_class)
     lead = np.array((*columns, *high_lead), dtype=np.int32)
-    padded = np.array([(NOTHING,) * len(columns) + row for row in inner], dtype=np.int32)
+    padded = np.full((len(inner), len(lead)), NOTHING, dtype=np.int32)
+    padded[:, len(columns) :] = inner
     return Alphabet(masks, len(cells), byte_class, lead, padded.reshape(-1))
 
 
 @lru_cache(maxsize=256)
-def _multibyte(segments: Segments) -> tuple[bytes, tuple[int, ...], tuple[tuple[int, ...], ...]]:
-    """Columns of the bytes from 0x80, what follows them at the start of a code point, and the inner nodes."""
+def _multibyte(segments: Segments) -> tuple[bytes, tuple[int, ...], npt.NDArray[np.int32]]:
+    """Columns of the bytes from 0x80, what follows them at the start of a code point, and at the inner nodes (2-D)."""
     ends = [high for _, high, _ in segments]
     known: dict[tuple[int, ...], int] = {}
     even: dict[tuple[int, int], int] = {}
@@ -137,5 +139,6 @@ def _multibyte(segments: Segments) -> tuple[bytes, tuple[int, ...], tuple[tuple[
     signatures = [(lead[i], *(row[i] if i < 64 else NOTHING for row in known)) for i in range(128)]
     columns = {signature: column for column, signature in enumerate(dict.fromkeys(signatures))}
     by_column = list(columns)
-    rows = tuple(tuple(signature[1 + number] for signature in by_column) for number in range(len(known)))
-    return bytes(columns[signature] for signature in signatures), tuple(s[0] for s in by_column), rows
+    lead_of, *inner = zip(*by_column, strict=True)
+    rows = np.array(inner, dtype=np.int32).reshape(len(known), len(by_column))
+    return bytes([columns[signature] for signature in signatures]), lead_of, rows

@@ -159,12 +159,15 @@ def _subsets(positions: Positions) -> tuple[Rows, list[bool]]:
     def successors(state: int) -> list[int | None]:
         nonlocal work
         targets = 0
-        for position in bits(state):
-            targets |= following[position]
-            work += 1
-        work += len(by_cell)
+        work += state.bit_count() + len(by_cell)
         if work > WORK_BUDGET:
             raise _too_much_work()
+        while state:
+            lowest = state & -state
+            targets |= following[lowest.bit_length() - 1]
+            state ^= lowest
+        if not targets & absorbing:
+            return [targets & members or None for members in by_cell]
         return [_absorbed(targets & members, absorbing) or None for members in by_cell]
 
     rows, states = explore(1 << positions.start, successors)

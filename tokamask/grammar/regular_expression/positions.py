@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
+from typing import NamedTuple
 
 from tokamask.errors import CompileBudgetExceeded, UnsupportedFeature
 from tokamask.grammar.regular_expression.alphabet import Alphabet, bits
@@ -39,10 +40,10 @@ Conditions = frozenset[Neighbour | Look]
 # The positions reached under each set of conditions.
 Conditional = dict[Conditions, int]
 _ALWAYS: Conditions = frozenset()
+_NEVER: frozenset[Conditions] = frozenset()
 
 
-@dataclass(frozen=True)
-class Edges:
+class Edges(NamedTuple):
     """Where the text may go on to: positions by the `Look` conditions that must hold at the place."""
 
     free: int
@@ -70,8 +71,7 @@ class Positions:
         return len(self.edges) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     """What the construction needs to know of a part: the positions it may begin and end with, and whether (under
     which conditions) it matches the empty text."""
 
@@ -81,7 +81,7 @@ class _Part:
 
 
 _EMPTY_PART = _Part({}, {}, frozenset((_ALWAYS,)))
-_NO_PART = _Part({}, {}, frozenset())
+_NO_PART = _Part({}, {}, _NEVER)
 
 
 def whole(node: Node, alphabet: Alphabet, groups: list[int]) -> Positions:
@@ -147,15 +147,17 @@ class _Builder:
         """One position for each group of cells that conditions may tell apart."""
         positions = 0
         for group in self.groups:
-            if cells & group:
+            members = cells & group
+            if members:
                 positions |= 1 << len(self.cells)
-                self.cells.append(cells & group)
+                self.cells.append(members)
                 self.edges.append({})
         if len(self.cells) > POSITION_BUDGET:
             raise _too_long()
         if not positions:
             return _NO_PART
-        return _Part({_ALWAYS: positions}, {_ALWAYS: positions}, frozenset())
+        places = {_ALWAYS: positions}
+        return _Part(places, places, _NEVER)
 
     def concatenation(self, parts: list[_Part]) -> _Part:
         if not parts:
@@ -168,11 +170,14 @@ class _Builder:
         if after is _EMPTY_PART:
             return before
         self.connect(before.last, after.first)
-        return _Part(
-            _merged(before.first, _guarded(before.empty, after.first)),
-            _merged(after.last, _guarded(after.empty, before.last)),
-            _limited(frozenset(a | b for a in before.empty for b in after.empty)),
-        )
+        first, last, empty = before.first, after.last, _NEVER
+        if before.empty:
+            first = _merged(first, _guarded(before.empty, after.first))
+        if after.empty:
+            last = _merged(last, _guarded(after.empty, before.last))
+        if before.empty and after.empty:
+            empty = _limited(frozenset(a | b for a in before.empty for b in after.empty))
+        return _Part(first, last, empty)
 
     def connect(self, last: Conditional, first: Conditional) -> None:
         for leaving, positions in last.items():
@@ -225,12 +230,17 @@ class _Builder:
     def finish(self, part: _Part, before: int | None, absorbing: int) -> Positions:
         """Decide every `Neighbour`; `before` is the group of the character in front of the text (None: none)."""
         group_of = {bit: number for number, group in enumerate(self.groups) for bit in bits(group)}
-        groups: list[int | None] = [group_of[next(bits(cells))] for cells in self.cells]
+        # Most characters of an expression are of a few classes.
+        alike: dict[int, int] = {}
+        for position, cells in enumerate(self.cells):
+            alike[cells] = alike.get(cells, 0) | 1 << position
+        number_of = {cells: group_of[next(bits(cells))] for cells in alike}
+        groups: list[int | None] = [number_of[cells] for cells in self.cells]
         groups.append(before)
         by_cell = [0] * self.alphabet.size
-        for position, cells in enumerate(self.cells):
+        for cells, positions in alike.items():
             for cell in bits(cells):
-                by_cell[cell] |= 1 << position
+                by_cell[cell] |= positions
         edges = [
             self.edges_at(group, conditional, by_cell)
             for group, conditional in zip(groups, [*self.edges, part.first], strict=True)
@@ -242,12 +252,16 @@ class _Builder:
                 ends[position].append(conditions)
         finals = [
             tuple({looks for each in alternatives if (looks := self.looks_at_end(group, each)) is not None})
+            if alternatives
+            else ()
             for group, alternatives in zip(groups, ends, strict=True)
         ]
         return Positions(by_cell, edges, finals, groups, absorbing)
 
     def edges_at(self, group: int | None, conditional: Conditional, by_cell: list[int]) -> Edges:
-        free = 0
+        free = conditional.get(_ALWAYS, 0)
+        if len(conditional) == (_ALWAYS in conditional):
+            return Edges(free, ())
         kept: dict[frozenset[Look], int] = {}
         for conditions, positions in conditional.items():
             looks = set()
