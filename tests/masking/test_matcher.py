@@ -15,10 +15,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.reference import Recognised, allowed_tokens
 from tests.strategies import GROWING, random_vocabulary
-from tokamask.errors import MatcherTerminated, RollbackTooFar, TokenRejected, VocabularyMismatch
+from tokamask.errors import CompileBudgetExceeded, MatcherTerminated, RollbackTooFar, TokenRejected, VocabularyMismatch
+from tokamask.grammar.arena import FULL
 from tokamask.grammar.grammar import Grammar
 from tokamask.masking.bitmask import allocate_bitmask, fill_bitmasks
 from tokamask.masking.compiler import CompiledGrammar, GrammarCompiler
+from tokamask.masking.engine import Engine
 from tokamask.masking.matcher import Matcher
 from tokamask.masking.vocabulary import Vocabulary
 
@@ -427,3 +429,55 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 CACHE = Path()
 AgainstAList.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
 TestAgainstAList = AgainstAList.TestCase
+
+
+QUESTIONS: dict[str, Callable[[Matcher], Any]] = {
+    "accept_token": lambda matcher: matcher.accept_token(ord("2")),
+    "accept_bytes": lambda matcher: matcher.accept_bytes(b"2]"),
+    "is_allowed": lambda matcher: matcher.is_allowed(ord("2")),
+    "count_accepted": lambda matcher: matcher.count_accepted([ord("2")]),
+    "fill_bitmask": lambda matcher: matcher.fill_bitmask(allocate_bitmask(1, 257), 0, tokens_left=3),
+    "forced_bytes": lambda matcher: matcher.forced_bytes(),
+    "forced_tokens": lambda matcher: matcher.forced_tokens(),
+    "min_tokens_left": lambda matcher: matcher.min_tokens_left(),
+    "shortest_completion": lambda matcher: matcher.shortest_completion(),
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_what_takes_too_many_steps_is_told_with_its_place(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the engine cannot decide changes nothing; the matcher goes on elsewhere, in a new engine if need be."""
+    vocabulary = Vocabulary([*(bytes([byte]) for byte in range(256)), None], [256])
+    schema = {"type": "array", "items": {"enum": [1, [2, {"a": 3}], *range(20)]}, "uniqueItems": True, "minItems": 2}
+    grammar = Grammar.from_json_schema(schema, whitespace="none")
+    matcher = GrammarCompiler(vocabulary, tmp_path).compile(grammar).matcher()
+    matcher.accept_bytes(b"[0,")
+    matcher.accept_token(ord("1"))
+    matcher.accept_bytes(b",")
+    before = allocate_bitmask(1, 257)
+    matcher.fill_bitmask(before, 0)
+    with monkeypatch.context() as undecided:
+
+        def too_many_steps(self: Engine) -> None:
+            raise CompileBudgetExceeded("it takes too many steps; ask for less")
+
+        def full(*_: Any) -> int:
+            return FULL
+
+        undecided.setattr(Engine, "_grow", too_many_steps)
+        engine = matcher.compiled.engine
+        undecided.setattr(engine, "ask", full)
+        with pytest.raises(CompileBudgetExceeded) as caught:
+            QUESTIONS[name](matcher)
+    assert str(caught.value) == (
+        "it takes too many steps; ask for less (after 5 bytes of text, at '#/2' of the document)"
+    )
+    after = allocate_bitmask(1, 257)
+    matcher.fill_bitmask(after, 0)
+    assert (after == before).all()
+    matcher.accept_bytes(b"2]")
+    matcher.accept_token(256)
+    matcher.rollback(4)
+    assert not matcher.is_allowed(ord("0"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from tokamask.errors import GrammarError
+from tokamask.errors import CompileBudgetExceeded, GrammarError
 from tokamask.grammar.assembly import assemble
 from tokamask.grammar.budget import held_to_a_budget
 from tokamask.grammar.json_schema.reports import KeywordReport, KeywordStatus
@@ -214,8 +214,11 @@ class Grammar:
         return [] if self._reading is None else list(self._reading.reports)
 
     def check(self, text: str | bytes) -> CheckResult:
-        """Whether a text belongs to the grammar, and if not, where it leaves it and what could stand there."""
-        from tokamask.grammar.json_place import pointer_at
+        """Whether a text belongs to the grammar, and if not, where it leaves it and what could stand there.
+
+        Raises CompileBudgetExceeded, with the place, when looking ahead takes too much (see `arena.grown`).
+        """
+        from tokamask.grammar.json_place import end_in_words, pointer_at
 
         if not isinstance(text, str | bytes):
             raise TypeError(f"check takes a text, str or bytes, not {type(text).__name__}; json.dumps writes values")
@@ -223,11 +226,16 @@ class Grammar:
         recogniser = self._recogniser
         configuration = recogniser.start()
         offset = 0
-        while offset < len(data) and (target := recogniser.move(configuration, data[offset])):
-            configuration = target
-            offset += 1
-        if offset == len(data) and recogniser.is_accepting(configuration):
-            return CheckResult(True, len(text))
+        try:
+            while offset < len(data) and (target := recogniser.move(configuration, data[offset])):
+                configuration = target
+                offset += 1
+            if offset == len(data) and recogniser.is_accepting(configuration):
+                return CheckResult(True, len(text))
+            expected = _expected(recogniser, configuration)
+        except CompileBudgetExceeded as error:
+            end = end_in_words(data[:offset], self.source is not None)
+            raise CompileBudgetExceeded(f"{error.message} ({end})") from None
         # A byte inside a character: the place is the character.
         characters = len(data[:offset].decode("utf-8", "ignore"))
         place = characters if isinstance(text, str) else offset
@@ -236,7 +244,7 @@ class Grammar:
         if self.source is not None and document is not None and document <= offset:
             within = len(data[document:offset].decode("utf-8", "ignore"))
             pointer = pointer_at(data[document:].decode("utf-8", "replace"), within)
-        return CheckResult(False, place, pointer, _expected(recogniser, configuration))
+        return CheckResult(False, place, pointer, expected)
 
     def _document_start(self, data: bytes) -> int | None:
         """Where the document begins, behind its markers; None when one is missing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-__all__ = ["pointer_at"]
+__all__ = ["end_in_words", "pointer_at"]
 
 _LEXEME = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?$)|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 
@@ -41,3 +41,12 @@ def _unquoted(lexeme: str) -> str:
         return str(json.loads(lexeme))
     except ValueError:
         return lexeme[1:-1]
+
+
+def end_in_words(text: bytes, is_json: bool) -> str:
+    """Where a text that is under way has come to; `is_json`: as far as can be told it is a document."""
+    place = f"after {len(text)} bytes of text"
+    if not is_json or text.lstrip()[:1] not in (b"[", b"{"):
+        return place
+    document = text.decode("utf-8", "replace")
+    return f"{place}, at {pointer_at(document, len(document))!r} of the document"

@@ -110,9 +110,8 @@ def is_in_order(P: Words, M: Words, configuration: int) -> bool:
 
 @jit
 def _is_next_name(P: Words, M: Words, record: int, data: int, index: int, name: int) -> bool:
-    start = M[address_of(M, thread_of(M, M[M[SEARCH] + PLACE], 0)) + MEMORY]
-    if start > 0 and kind_of(M, start) == TEXT and below(M, start) == below(M, name):
-        return True  # it was begun before
+    if _was_begun_before(M, name):
+        return True
     index = min(index, P[record + OBJECT_COUNT])
     if P[record + OBJECT_IS_FREE]:
         for earlier in range(index):
@@ -124,7 +123,16 @@ def _is_next_name(P: Words, M: Words, record: int, data: int, index: int, name: 
     earlier = _declared_index(P, M, record, content(M, before))
     if earlier < index or (earlier == P[record + OBJECT_COUNT] and content(M, before) < content(M, name)):
         return True
-    return is_remembered_in(M, before, start)
+    return _was_begun_before(M, before)
+
+
+@jit
+def _was_begun_before(M: Words, name: int) -> bool:
+    """Whether a name was begun before the search: it stood there whole, or it is what was being read there."""
+    start = M[address_of(M, thread_of(M, M[M[SEARCH] + PLACE], 0)) + MEMORY]
+    if start <= 0:
+        return False
+    return (kind_of(M, start) == TEXT and below(M, start) == below(M, name)) or is_remembered_in(M, name, start)
 
 
 @jit

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from tokamask.errors import MatcherTerminated, RollbackTooFar, TokenRejected, VocabularyMismatch
+from tokamask.errors import (
+    CompileBudgetExceeded,
+    MatcherTerminated,
+    RollbackTooFar,
+    TokenRejected,
+    VocabularyMismatch,
+)
 from tokamask.grammar.arena import FULL
+from tokamask.grammar.json_place import end_in_words
+from tokamask.grammar.program import VALUE
 from tokamask.masking import requests
 from tokamask.masking.bitmask import bitmask_words, clear_tokens, set_tokens
 from tokamask.masking.requests import FILL
@@ -33,12 +42,33 @@ _History = tuple[Any, int, int, Any]
 # In place of a configuration: the text is still free, the token that begins the constraint has not come.
 _THINKING = 0
 
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
+
+
+def _telling_where(
+    method: Callable[Concatenate[Matcher, _Parameters], _Result],
+) -> Callable[Concatenate[Matcher, _Parameters], _Result]:
+    """The same method; what is too much for the engine is told with the place that the text has come to."""
+
+    @wraps(method)
+    def telling(self: Matcher, /, *args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
+        try:
+            return method(self, *args, **kwargs)
+        except CompileBudgetExceeded as error:
+            raise self._placed(error) from None
+
+    return telling
+
 
 class Matcher:
     """Follows one output through a compiled grammar. One thread at a time; forks are independent.
 
     A token is allowed exactly when its bytes can follow what was accepted and some text of the grammar still begins
     with the result. Stop tokens are allowed exactly when `is_accepting`; after one only stop tokens are allowed.
+
+    Whatever has to look ahead may raise CompileBudgetExceeded (see `arena.grown`), with the place of the text. The
+    matcher is then as it was, and can be asked and moved elsewhere.
     """
 
     __slots__ = (
@@ -109,12 +139,16 @@ class Matcher:
             TokenRejected: the token cannot follow, is special, or is no id of the vocabulary.
             MatcherTerminated: a stop token was accepted before.
         """
-        engine, before = self._present_engine(), self._history
-        target = self._after(engine, before[1], token_id)
+        try:
+            engine, before = self._present_engine(), self._history
+            target = self._after(engine, before[1], token_id)
+        except CompileBudgetExceeded as error:
+            raise self._placed(error) from None
         if target is None:
             raise self._rejection(token_id)
         self._history = (before, target, before[2] + 1, token_id)
 
+    @_telling_where
     def accept_bytes(self, data: bytes) -> None:
         """Advance by text; it counts as one step for `rollback`.
 
@@ -134,11 +168,13 @@ class Matcher:
             raise TokenRejected(f"{text[:60]!r} cannot follow the text accepted so far")
         self._history = (before, target, before[2] + 1, text)
 
+    @_telling_where
     def is_allowed(self, token_id: int) -> bool:
         """Whether `accept_token` would succeed."""
         engine = self._present_engine()
         return self._after(engine, self._history[1], token_id) is not None
 
+    @_telling_where
     def count_accepted(self, token_ids: Sequence[int]) -> int:
         """The length of the longest prefix of `token_ids` that could be accepted; the state does not change."""
         engine = self._present_engine()
@@ -217,14 +253,22 @@ class Matcher:
                     engine.book_address, FILL, configuration, address, self._stop_address, self._stop_count, 0
                 )
             if answer == FULL:
-                engine.call(FILL, configuration, address, self._stop_address, self._stop_count)
+                self._fill_after_growth(engine, configuration, address)
             if tokens_left is not None:
-                engine.shortest.restrict(configuration, bitmask[row], tokens_left, self._stops)
+                self._restrict(engine, configuration, bitmask[row], tokens_left)
         elif configuration == _THINKING:
             self._fill_thinking(bitmask[row], tokens_left)
         else:
             bitmask[row] = 0
             set_tokens(bitmask[row], self._stops.tolist())
+
+    @_telling_where
+    def _fill_after_growth(self, engine: Engine, configuration: int, address: int) -> None:
+        engine.call(FILL, configuration, address, self._stop_address, self._stop_count)
+
+    @_telling_where
+    def _restrict(self, engine: Engine, configuration: int, row: npt.NDArray[np.int32], tokens_left: int) -> None:
+        engine.shortest.restrict(configuration, row, tokens_left, self._stops)
 
     def _fill_thinking(self, row: npt.NDArray[np.int32], tokens_left: int | None) -> None:
         """All text, and the token that ends it; only that one when no more can be afforded."""
@@ -254,6 +298,7 @@ class Matcher:
 
     # What must come.
 
+    @_telling_where
     def forced_bytes(self) -> bytes:
         """The bytes that every continuation begins with."""
         return self._forced(self._present_engine())[0]
@@ -269,6 +314,7 @@ class Matcher:
             configuration = engine.call(requests.READ, configuration, data.ctypes.data, 1)
         return bytes(forced), configuration
 
+    @_telling_where
     def forced_tokens(self) -> list[int]:
         """The tokenizer's own spelling of `forced_bytes()`, as far as a longer token could not cross its end.
 
@@ -287,6 +333,7 @@ class Matcher:
                 kept = count
         return tokens[:kept]
 
+    @_telling_where
     def min_tokens_left(self) -> int:
         """How many tokens complete the text, a stop token included when there are any.
 
@@ -302,6 +349,7 @@ class Matcher:
             return 1 + engine.shortest.length(engine.start) + bool(self._stop_set)
         return engine.shortest.length(configuration) + bool(self._stop_set)
 
+    @_telling_where
     def shortest_completion(self) -> list[int]:
         """Tokens that complete the text, `min_tokens_left()` of them, the stop token included."""
         engine, configuration = self._present_engine(), self._history[1]
@@ -366,6 +414,23 @@ class Matcher:
                 return engine.start
             return None if self._compiled.vocabulary.token_bytes[token_id] is None else _THINKING
         return engine.call(requests.ACCEPT, configuration, token_id) or None
+
+    def _placed(self, error: CompileBudgetExceeded) -> CompileBudgetExceeded:
+        program = self._compiled.program
+        is_json = bool((program.words[program.records] == VALUE).any())
+        return CompileBudgetExceeded(f"{error.message} ({end_in_words(self._text(), is_json)})", pointer=error.pointer)
+
+    def _text(self) -> bytes:
+        """What was accepted, stop tokens left out."""
+        pieces: list[bytes] = []
+        history = self._history
+        while history[0] is not None:
+            step = history[3]
+            if isinstance(step, int):
+                step = b"" if history[1] < 0 else self._compiled.vocabulary.token_bytes[step]
+            pieces.append(step or b"")
+            history = history[0]
+        return b"".join(reversed(pieces))
 
     def _rejection(self, token_id: int) -> TokenRejected:
         vocabulary = self._compiled.vocabulary

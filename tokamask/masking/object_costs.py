@@ -131,7 +131,7 @@ def _analyse_choices(P: Words, K: Words, pc: int) -> None:
             for at in range(choices, end, CHOICE_WORDS):
                 if P[at + 2] & pending:
                     left = covers + (pending & ~P[at + 2]) * (witnesses + 2)
-                    best = min(best, cost_sum(_property_cost(P, K, at), K[left + number]))
+                    best = min(best, cost_sum(_choice_cost(P, K, at), K[left + number]))
             K[covers + pending * (witnesses + 2) + 1 + number] = best
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from functools import reduce
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ from tokamask.grammar.program import (
     AUTOMATON_ROWS,
     CHOICE_MEETS,
     CHOICE_WORDS,
+    ITEMS_OPEN,
     LEXEME,
     OBJECT_ADDITIONAL,
     OBJECT_CHOICE_COUNT,
@@ -132,7 +134,10 @@ def _sum(first: Spread, second: Spread) -> Spread:
 
 
 def _union(first: Spread, second: Spread) -> Spread:
-    """Of values that may be of both kinds: up to each cost as many as there are of the more frequent one."""
+    """Of values that may be of both kinds: up to each cost as many as there are of the more frequent one.
+
+    There may be more of them, and dearer ones.
+    """
     of_first, of_second = dict(first.counts), dict(second.counts)
     counts: Counter[int] = Counter()
     ones = others = reached = 0
@@ -141,7 +146,7 @@ def _union(first: Spread, second: Spread) -> Spread:
         others += of_second.get(cost, 0)
         counts[cost] = max(ones, others) - reached
         reached = max(ones, others)
-    return _spread(counts, first.is_whole and second.is_whole)
+    return _spread(counts, False)
 
 
 class Spreads:
@@ -167,13 +172,23 @@ class Spreads:
         return found
 
     def _values(self, pc: int) -> Spread:
-        found: Spread | None = None
+        """Kinds of values have none in common; alternatives of one kind may."""
+        kinds: dict[int, Spread] = {}
         for alternative in self._words[pc + 2 : pc + 2 + self._words[pc + 1]]:
             more = self._costs[alternative] + (self._words[alternative] != LEXEME) - self._costs[pc]
             if self._costs[alternative] < NEVER:
-                spread = self._alternative(alternative).dearer(more)
-                found = spread if found is None else _union(found, spread)
-        return NOTHING if found is None else found
+                kind, spread = self._kind(alternative), self._alternative(alternative).dearer(more)
+                kinds[kind] = _union(kinds[kind], spread) if kind in kinds else spread
+        return reduce(_sum, kinds.values()) if kinds else NOTHING
+
+    def _kind(self, pc: int) -> int:
+        """The same number for alternatives of one kind: the operation, or the first byte of a literal."""
+        words = self._words
+        if words[pc] == LEXEME:
+            if self._after(words[pc + 1], 0, 0x6E) >= 0:
+                return 0x6E
+            return 0x74 if any(self._after(words[pc + 1], 0, byte) >= 0 for byte in b"ft") else LEXEME
+        return ARRAY_OPEN if words[pc] == ITEMS_OPEN else words[pc]
 
     def _alternative(self, pc: int) -> Spread:
         operation = self._words[pc]
@@ -315,14 +330,20 @@ class Spreads:
         return useful
 
     def _accepts(self, block: int, text: bytes) -> bool:
-        words = self._words
-        width, rows = words[block + AUTOMATON_CLASSES] + 1, block + words[block + AUTOMATON_ROWS]
         state = 0
         for byte in text:
-            state = words[rows + state * width + 1 + words[block + AUTOMATON_CLASS_OF + byte]]
+            state = self._after(block, state, byte)
             if state < 0:
                 return False
-        return bool(words[rows + state * width] & ACCEPTING)
+        return bool(self._words[self._row(block, state)] & ACCEPTING)
+
+    def _after(self, block: int, state: int, byte: int) -> int:
+        """The state of an automaton after one more byte; -1 for none."""
+        return self._words[self._row(block, state) + 1 + self._words[block + AUTOMATON_CLASS_OF + byte]]
+
+    def _row(self, block: int, state: int) -> int:
+        words = self._words
+        return block + words[block + AUTOMATON_ROWS] + state * (words[block + AUTOMATON_CLASSES] + 1)
 
     def _classes(self, block: int) -> list[list[int]]:
         """The bytes of each class of an automaton."""

@@ -6,37 +6,27 @@ of finitely many values were used. Where values are many, the used ones are reme
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from fractions import Fraction
+from collections.abc import Iterator, Mapping
 from itertools import product
-from math import ceil, floor
 from typing import NamedTuple
 
-from tokamask.errors import CompileBudgetExceeded, UnsupportedFeature
+from tokamask.errors import CompileBudgetExceeded
 from tokamask.grammar.json_schema.complement import complement
 from tokamask.grammar.json_schema.demands import (
     ANYTHING,
     ArrayDemand,
-    BooleanDemand,
     Concern,
     ItemCount,
     Node,
-    NullDemand,
-    NumberDemand,
-    StringDemand,
 )
-from tokamask.grammar.json_schema.known import scalar
-from tokamask.grammar.json_schema.merging import joint_alternatives, smaller
+from tokamask.grammar.json_schema.followed_values import MOST_VALUES, Followed, followed_values, scarce_values
+from tokamask.grammar.json_schema.merging import smaller
 from tokamask.grammar.json_schema.obligations import FALSE, is_plainly_empty, pointer_of
 from tokamask.grammar.json_schema.reports import Refusal
-from tokamask.grammar.json_schema.shaping import allows, string_shape
-from tokamask.grammar.language import texts_of
-from tokamask.grammar.text_lengths import with_length
+from tokamask.grammar.text_counts import MANY
 
 # States of one automaton over items.
 MAXIMUM_ITEM_STATES = 4_096
-# Values whose use is followed; 2 ** MOST_VALUES sets of them are.
-MOST_VALUES = 10
 
 
 class ArrayForm(NamedTuple):
@@ -61,11 +51,15 @@ class FormState(NamedTuple):
 
 
 class ItemsForm(NamedTuple):
-    """An array as an automaton over its items, from state 0; `distinct` as above."""
+    """An array as an automaton over its items, from state 0; `distinct` as above.
+
+    `most_used`, where items are remembered: of each item's node, how many of its values other items may have before.
+    """
 
     states: tuple[FormState, ...]
     concerns: tuple[Concern, ...]
     distinct: Refusal | None = None
+    most_used: Mapping[Node, int] = {}
 
 
 def array_form(demand: ArrayDemand) -> ArrayForm | ItemsForm | None:
@@ -73,24 +67,34 @@ def array_form(demand: ArrayDemand) -> ArrayForm | ItemsForm | None:
     settled = _settled(demand)
     if settled is None:
         return None
-    if not settled.counts and settled.distinct is None and settled.repeated is None:
-        return _plain(settled)
-    values: list[Node] = []
-    distinct: Refusal | None = None
-    if settled.distinct is not None or settled.repeated is not None:
-        listed = _listed_items(settled)
-        if listed is not None:
-            values = listed
-        elif settled.repeated is not None:
-            return _unenforced(settled, "that two items are equal is not enforced unless their values are few")
-        else:
-            distinct = Refusal(settled.distinct or "", "uniqueItems", "there may be too few different values")
-            if not settled.counts:
-                return _plain(settled)._replace(distinct=distinct)
+    if settled.distinct is None and settled.repeated is None:
+        return _counted(settled, Followed(), None) if settled.counts else _plain(settled)
+    for followed in followed_values(settled):
+        if not followed.values and settled.repeated is None:  # no items can be equal
+            return array_form(settled._replace(distinct=None))
+        try:
+            return ItemsForm(_Automaton(settled, followed).states(), settled.concerns)
+        except CompileBudgetExceeded:
+            continue
+    if settled.repeated is not None:
+        reason = f"that two items are equal is enforced only where at most {MOST_VALUES} values may come twice"
+        return _unenforced(settled, f"{reason}; list the values, or say which items there are")
+    distinct = Refusal(settled.distinct or "", "uniqueItems", "there may be too few different values")
+    if settled.counts or (settled.prefix and settled.minimum > 1):
+        scarce = scarce_values(settled)
+        if settled.counts or scarce.values:
+            return _counted(settled, scarce, distinct)
+    return _plain(settled)._replace(distinct=distinct)
+
+
+def _counted(demand: ArrayDemand, followed: Followed, distinct: Refusal | None) -> ArrayForm | ItemsForm:
+    """By an automaton that counts items, and the uses of some values; `distinct`: beside it items are remembered."""
+    automaton = _Automaton(demand, followed)
     try:
-        return ItemsForm(_Automaton(settled, values).states(), settled.concerns, distinct)
+        states = automaton.states()
     except CompileBudgetExceeded as error:
-        return _unenforced(settled, error.message)
+        return _unenforced(demand, error.message)
+    return ItemsForm(states, demand.concerns, distinct, automaton.most_used)
 
 
 def _plain(demand: ArrayDemand) -> ArrayForm:
@@ -152,78 +156,6 @@ def _unenforced(demand: ArrayDemand, reason: str) -> ArrayForm:
     return _plain(demand._replace(concerns=(*demand.concerns, refusal)))
 
 
-# Equal items ---------------------------------------------------------------------------------------------------------
-
-
-def _listed_items(demand: ArrayDemand) -> list[Node] | None:
-    """The nodes of all values that items can have; None where those are not a few scalars."""
-    items = demand.prefix if FALSE in demand.rest else (*demand.prefix, demand.rest)
-    values: dict[Node, None] = {}
-    for node in dict.fromkeys(items):
-        listed = _listed(node)
-        if listed is None:
-            return None
-        values.update(dict.fromkeys(listed))
-        if len(values) > MOST_VALUES:
-            return None
-    return list(values)
-
-
-def _listed(node: Node) -> list[Node] | None:
-    """The nodes of all values of a node; None where those are not a few scalars."""
-    place = pointer_of(node)
-    values: list[Node] = []
-    for kind, demands in joint_alternatives(node).items():
-        for demand in demands:
-            if demand.concerns:
-                return None
-            match demand:
-                case NullDemand():
-                    values.append(scalar(kind, None, place))
-                case BooleanDemand():
-                    values += [scalar(kind, value, place) for value in sorted(demand.values)]
-                case NumberDemand():
-                    numbers = _few_numbers(demand)
-                    if numbers is None:
-                        return None
-                    values += [scalar(kind, number, place) for number in numbers]
-                case StringDemand():
-                    texts = _few_texts(demand)
-                    if texts is None:
-                        return None
-                    values += [scalar(kind, text, place) for text in texts]
-                case _:
-                    return None
-    return values
-
-
-def _few_numbers(demand: NumberDemand) -> list[Fraction] | None:
-    if demand.values is not None:
-        numbers = sorted(demand.values)
-    elif demand.integral and demand.lower is not None and demand.upper is not None:
-        if demand.upper - demand.lower > MOST_VALUES:
-            return None
-        numbers = [Fraction(number) for number in range(floor(demand.lower), ceil(demand.upper) + 1)]
-    else:
-        return None
-    allowed = [number for number in numbers if allows(demand, number)]
-    return allowed if len(allowed) <= MOST_VALUES else None
-
-
-def _few_texts(demand: StringDemand) -> list[str] | None:
-    try:
-        shape = string_shape(demand)
-        if shape is None:
-            return []
-        if shape.language is None:
-            return [""] if shape.maximum == 0 else None
-        language = with_length(shape.language, shape.minimum, shape.maximum)
-    except (UnsupportedFeature, CompileBudgetExceeded):
-        return None
-    texts = texts_of(language, MOST_VALUES)
-    return None if texts is None else [text.decode() for text in texts]
-
-
 # The automaton -------------------------------------------------------------------------------------------------------
 
 
@@ -237,11 +169,17 @@ class _Place(NamedTuple):
 
 
 class _Automaton:
-    """The automaton of a demand whose items have one of `values` (empty: where that does not matter)."""
+    """The automaton of a demand that follows the use of some values.
 
-    def __init__(self, demand: ArrayDemand, values: list[Node]) -> None:
+    Attributes:
+        most_used: of the node of each item, how many of its values may be used before, once `states` is through;
+            `MANY` where any number may be.
+    """
+
+    def __init__(self, demand: ArrayDemand, followed: Followed) -> None:
+        self.most_used: dict[Node, int] = {}
         self._demand = demand
-        self._values = values
+        self._followed = followed
         # Positions from here on are alike.
         self._horizon = max(
             [len(demand.prefix), demand.minimum, demand.maximum or 0, *[count.start for count in demand.counts]]
@@ -281,15 +219,18 @@ class _Automaton:
             return
         position = min(place.position + 1, self._horizon)
         here = demand.item(place.position)
+        before = place.position if place.position < self._horizon else MANY
         counts = [
             list(_counting(count, reached, place.position))
             for count, reached in zip(demand.counts, place.counted, strict=True)
         ]
         choices = [(tuple([node for node, _ in each]), tuple([n for _, n in each])) for each in product(*counts)]
         for value, used, has_repeated in self._uses(place):
+            most_used = before if value == self._followed.others else 0
             for asked, counted in choices:
                 item = self._item(here, value, *asked)
                 if item is not None:
+                    self.most_used[item] = max(most_used, self.most_used.get(item, 0))
                     yield item, _Place(position, counted, used, has_repeated)
 
     def _item(self, *asked: Node) -> Node | None:
@@ -301,14 +242,16 @@ class _Automaton:
 
     def _uses(self, place: _Place) -> Iterator[tuple[Node, int, bool]]:
         """What the next item may be, as far as used values matter, and what is used after it."""
-        if not self._values or place.has_repeated:
-            yield ANYTHING, 0, place.has_repeated
+        if place.has_repeated:
+            yield ANYTHING, 0, True
             return
-        for index, value in enumerate(self._values):
+        values, others = self._followed
+        for index, value in enumerate(values):
             if not place.used >> index & 1:
                 yield value, place.used | 1 << index, False
             elif self._demand.repeated is not None and self._demand.distinct is None:
                 yield value, 0, True
+        yield others, place.used, False
 
 
 def _counting(count: ItemCount, reached: int, position: int) -> Iterator[tuple[Node, int]]:

@@ -6,7 +6,7 @@ answer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from tokamask.grammar.json_schema.shapes import (
@@ -17,6 +17,7 @@ from tokamask.grammar.json_schema.shapes import (
     Shape,
     StringShape,
 )
+from tokamask.grammar.json_schema.values import Kind
 from tokamask.grammar.language import Language, intersection
 from tokamask.grammar.other_names import choices_of
 from tokamask.grammar.regular_expression import pattern_language
@@ -31,27 +32,52 @@ def has_many_values(nodes: _Nodes, node: int) -> bool:
     return _node_values(nodes, node, frozenset()) >= MANY
 
 
-def can_differ(nodes: _Nodes, shape: Shape) -> bool:
-    """Whether as many items as an array needs can differ, whatever the earlier ones were."""
-    match shape:
-        case ArrayShape(prefix, rest, minimum):
-            needed = [*prefix, *([] if rest is None else [rest])]
-            return all(
-                _node_values(nodes, node, frozenset()) > (position if position < len(prefix) else minimum - 1)
-                for position, node in enumerate(needed)
-                if position < minimum
-            )
-        case ItemsShape(states):
-            return all(has_many_values(nodes, node) for state in states for node, _ in state.items)
-        case _:
-            return True
+def most_used(shape: ArrayShape) -> dict[int, int]:
+    """Of each node that an array needs, how many of its values may be used before."""
+    prefix, rest, minimum = shape[:3]
+    used = {node: position for position, node in enumerate(prefix[:minimum])}
+    if rest is not None and minimum > len(prefix):
+        used[rest] = minimum - 1
+    return used
+
+
+def can_differ(nodes: _Nodes, used: Mapping[int, int]) -> bool:
+    """Whether each of these nodes has more values than may be used."""
+    return all(_node_values(nodes, node, frozenset()) >= min(MANY, most + 1) for node, most in used.items())
 
 
 def _node_values(nodes: _Nodes, node: int, around: frozenset[int]) -> int:
-    """Inside of itself a node counts for nothing, so this ends."""
+    """Kinds have no value in common; of the shapes of one kind, which may overlap, the one with the most values counts.
+
+    Inside of itself a node counts for nothing, so this ends.
+    """
     if node in around:
         return 0
-    return max([min(MANY, _values(nodes, shape, around | {node})) for shape in nodes[node]], default=0)
+    most: dict[Kind, int] = {}
+    for shape in nodes[node]:
+        kind = _kind(shape)
+        most[kind] = max(most.get(kind, 0), _values(nodes, shape, around | {node}))
+    return min(MANY, sum(most.values()))
+
+
+def _kind(shape: Shape) -> Kind:
+    match shape:
+        case ScalarShape(language):
+            return _scalar_kind(language)
+        case StringShape():
+            return Kind.STRING
+        case ArrayShape() | ItemsShape():
+            return Kind.ARRAY
+        case ObjectShape():
+            return Kind.OBJECT
+
+
+def _scalar_kind(language: Language) -> Kind:
+    """By what its texts begin with: no shape is of scalars of two kinds."""
+    firsts = {byte for byte in b"nft" if language.transitions[0, language.byte_class[byte]] >= 0}
+    if firsts:
+        return Kind.NULL if 0x6E in firsts else Kind.BOOLEAN
+    return Kind.NUMBER
 
 
 def _values(nodes: _Nodes, shape: Shape, around: frozenset[int]) -> int:

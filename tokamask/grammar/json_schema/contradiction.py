@@ -51,7 +51,17 @@ def _why_empty(node: Node, depth: int) -> str:
         if isinstance(obligation, SchemaObligation):
             known = keywords_of(obligation.scope.dialect)
             keywords.update(dict.fromkeys(keyword for keyword in obligation.schema if keyword in known))
-    return f"no value satisfies {', '.join(sorted(keywords)) or 'the combined values'} together"
+    return _ruled_out(sorted(keywords))
+
+
+def _ruled_out(keywords: list[str]) -> str:
+    """That nothing is left between these keywords, as a sentence."""
+    if not keywords:
+        return "what is asked here together rules out every value"
+    *others, last = keywords
+    if not others:
+        return f"the keyword {last} rules out every value"
+    return f"the keywords {', '.join(others)} and {last} together rule out every value"
 
 
 def _why(demand: Demand, depth: int) -> str:
@@ -65,6 +75,8 @@ def _why(demand: Demand, depth: int) -> str:
         case NumberDemand():
             kind = "integer" if demand.integral else "number"
             return f"no {kind} satisfies the bounds and multipleOf together"
+        case ArrayDemand(repeated=str(), maximum=int(maximum)) if maximum < 2:
+            return f"two items that are equal are more than maxItems ({maximum})"
         case ArrayDemand(minimum=minimum, maximum=int(maximum)) if minimum > maximum:
             return f"minItems ({minimum}) is greater than maxItems ({maximum})"
         case ArrayDemand() if FALSE in demand.rest and demand.minimum > len(demand.prefix):

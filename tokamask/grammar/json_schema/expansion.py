@@ -199,7 +199,10 @@ class Expansion:
                 ItemState(state.may_end, tuple([(self.number(item), target) for item, target in state.items]))
                 for state in form.states
             ]
-            return (Alternative(ItemsOutline(tuple(states), form.distinct), form.concerns),)
+            most_used: dict[int, int] = {}
+            for item, most in form.most_used.items():
+                most_used[self.number(item)] = max(most, most_used.get(self.number(item), 0))
+            return (Alternative(ItemsOutline(tuple(states), form.distinct, most_used), form.concerns),)
         if form is None or self._foresees_nothing(form.prefix[: form.minimum], foresight):
             return ()
         prefix = tuple([self.number(item) for item in form.prefix])

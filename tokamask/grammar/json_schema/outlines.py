@@ -6,7 +6,7 @@ Scalars and strings are final already, so their outlines are their shapes.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from tokamask.grammar.json_schema.reports import Refusal
@@ -44,10 +44,14 @@ class ArrayOutline(NamedTuple):
 
 
 class ItemsOutline(NamedTuple):
-    """An array as an automaton over its items, from state 0; `distinct` as above."""
+    """An array as an automaton over its items, from state 0; `distinct` as above.
+
+    `most_used`, where items must differ: of each child, how many of its values may be used before.
+    """
 
     states: tuple[ItemState, ...]
     distinct: Refusal | None = None
+    most_used: Mapping[int, int] = {}
 
     def needs(self) -> Iterable[int]:
         return ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 
-from tokamask.grammar.json_schema.cardinality import can_differ
+from tokamask.grammar.json_schema.cardinality import can_differ, most_used
 from tokamask.grammar.json_schema.demands import Concern
 from tokamask.grammar.json_schema.expansion import Alternative, Expansion
 from tokamask.grammar.json_schema.outlines import LEAVES, ArrayOutline, Branch, ItemsOutline, ObjectOutline, Outline
@@ -83,7 +83,7 @@ class Remains:
         self._number(root)
         nodes: list[tuple[Shape, ...]] = []
         concerns: dict[Concern, None] = {}
-        distinct: list[tuple[int, ArrayShape | ItemsShape, Refusal]] = []
+        distinct: list[tuple[int, ArrayShape | ItemsShape, dict[int, int], Refusal]] = []
         for number in self._order:  # grows meanwhile
             kept = self._alternatives[number]
             if len(kept) > 1:
@@ -96,14 +96,14 @@ class Remains:
                     shape = self._shape(outline)
                     if not isinstance(outline, ObjectOutline) and outline.distinct is not None:
                         assert isinstance(shape, ArrayShape | ItemsShape), "outlines of arrays become shapes of arrays"
-                        distinct.append((len(nodes), shape, outline.distinct))
+                        distinct.append((len(nodes), shape, self._most_used(outline, shape), outline.distinct))
                 shapes.append(shape)
                 if assumed:
                     concerns.update(dict.fromkeys(assumed))
             nodes.append(tuple(dict.fromkeys(shapes)) if len(shapes) > 1 else tuple(shapes))
         known = tuple(nodes)
-        for node, shape, refusal in distinct:
-            if not can_differ(known, shape):
+        for node, shape, used, refusal in distinct:
+            if not can_differ(known, used):
                 concerns[refusal] = None
                 # Who goes on without the keyword must not be led to where no value is left.
                 nodes[node] = tuple([shape._replace(is_distinct=False) if s == shape else s for s in nodes[node]])
@@ -197,6 +197,18 @@ class Remains:
             tuple(witnesses),
             outline.remembers,
         )
+
+    def _most_used(self, outline: ArrayOutline | ItemsOutline, shape: ArrayShape | ItemsShape) -> dict[int, int]:
+        """Of each node that an array of different items may need, how many of its values may be used before."""
+        if isinstance(shape, ArrayShape):
+            return most_used(shape)
+        assert isinstance(outline, ItemsOutline), "shapes of automata come from outlines of automata"
+        used = dict.fromkeys((node for state in shape.states for node, _ in state.items), 0)
+        for child, most in outline.most_used.items():
+            node = self._numbers.get(child)
+            if node in used:
+                used[node] = max(used[node], most)
+        return used
 
     def _number_if_productive(self, child: int | None) -> int | None:
         return self._number(child) if child is not None and self._productive[child] else None

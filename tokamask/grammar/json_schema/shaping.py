@@ -64,6 +64,7 @@ def gathered(demands: tuple[Demand, ...]) -> Iterable[Demand]:
     """The same disjunction with fewer members: listed values in one list, many patterns in one language."""
     if len(demands) == 1:
         return demands
+    booleans: set[bool] = set()
     strings: set[str] = set()
     numbers: dict[tuple[bool, bool], set[Fraction]] = defaultdict(set)
     patterns: dict[tuple[int, int | None], list[StringDemand]] = defaultdict(list)
@@ -71,6 +72,8 @@ def gathered(demands: tuple[Demand, ...]) -> Iterable[Demand]:
     for demand in demands:
         if demand.concerns:
             others.append(demand)
+        elif isinstance(demand, BooleanDemand):
+            booleans.update(demand.values)
         elif isinstance(demand, StringDemand) and demand.values is not None:
             strings.update(text for text in demand.values if _spells(demand, text))
         elif isinstance(demand, NumberDemand) and demand.values is not None and not _excludes_spellings(demand):
@@ -81,6 +84,8 @@ def gathered(demands: tuple[Demand, ...]) -> Iterable[Demand]:
             others.append(demand)
     for group in patterns.values():
         others += _in_one(group) if len(group) > FEW_PATTERNS else group
+    if booleans:
+        others.append(BooleanDemand(frozenset(booleans)))
     if strings:
         others.append(StringDemand(values=frozenset(strings)))
     others.extend(
