@@ -56,7 +56,7 @@ MAXIMUM_CANDIDATES = 48
 HEADER_WORDS = CANDIDATES + MAXIMUM_CANDIDATES
 
 # Values of the OVERFLOW slot.
-SCRATCH_FULL, WALK_FULL, FRAMES_FULL, SEARCH_FULL, UNDECIDED = range(1, 6)
+SCRATCH_FULL, LISTS_FULL, WALK_FULL, FRAMES_FULL, SEARCH_FULL, UNDECIDED = range(1, 7)
 
 # Return code of every kernel that may need room: grow, then call again.
 FULL = -1
@@ -211,6 +211,8 @@ def _grown_capacities(arena: npt.NDArray[np.int32]) -> dict[int, int]:
     capacities = {table.offset: int(arena[table.capacity]) for table in _TABLES}
     if arena[OVERFLOW] == WALK_FULL:
         capacities[WALK] *= 2
+    elif arena[OVERFLOW] == LISTS_FULL:
+        capacities[LISTS] *= 2
     elif arena[OVERFLOW] == FRAMES_FULL:
         capacities[FRAMES] *= 2
     elif arena[OVERFLOW] == SEARCH_FULL:

@@ -26,6 +26,7 @@ from tokamask.grammar.arena import (
     LIST_CAPACITY,
     LIST_USED,
     LISTS,
+    LISTS_FULL,
     MOVE_COUNT,
     MOVE_SIZE,
     OVERFLOW,
@@ -224,7 +225,7 @@ def united(P: Words, M: Words, a: int, b: int) -> int:
     i_end = i + M[first + LIST_LENGTH]
     j_end = j + M[second + LIST_LENGTH]
     if M[LIST_USED] + i_end - i + j_end - j + M[SCRATCH_CAPACITY] >= M[LIST_CAPACITY]:
-        M[OVERFLOW] = SCRATCH_FULL
+        M[OVERFLOW] = LISTS_FULL
         return a
     out = M[LISTS] + M[LIST_USED]
     count = 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from tokamask.grammar.arena import OVERFLOW
 from tokamask.grammar.body_states import BACKSLASH, COMPLETE, QUOTE
 from tokamask.grammar.configurations import intern_single, push, push_threads
 from tokamask.grammar.jit import jit
@@ -224,6 +225,9 @@ def _open_key(P: Words, M: Words, record: int, data: int, ret: int, memory: int)
         push(M, record + (OBJECT_KEY - OBJECT_OPEN), data, 0, P[record + OBJECT_HOME], ret, name)
     colon = record + (OBJECT_COLON - OBJECT_OPEN)
     for choice in range(choices):
+        if M[OVERFLOW]:
+            # Only as much is interned in a step as is pushed: that is what there is room for.
+            return
         if may_choose(P, M, record, data, choice):
             index = P[record + OBJECT_COUNT] + choice
             after = data_after_name(P, M, record, data, index)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tokamask.errors import CompileBudgetExceeded
+from tokamask.grammar.budget import check_time
 from tokamask.grammar.json_schema.demands import (
     ANYTHING,
     Concern,
@@ -133,14 +134,12 @@ class _Names:
         self.rules = split
 
     def declare_few(self) -> None:
-        """Declare the names of small rules; where nothing much is left, let the last rule be for what is left."""
+        """Declare the names of small rules; where nothing much is left, what is left are the names of the last rule."""
         languages = [rule.language for rule in self.rules]
         large = [rule for rule in self.rules if not self._declare(rule.language, rule.node)]
         if not leave_endless(languages) and self._declare(without(any_text(), self.rules), self.additional):
-            self.additional = NOTHING
-            if large:
-                _, self.additional = large.pop()
-            self.rest = without(any_text(), large)
+            # One of them is large: together they hold all names there are.
+            self.rest, self.additional = large.pop()
         # Names that are not allowed need no rule where none is.
         self.rules = [rule for rule in large if FALSE not in rule.node or FALSE not in self.additional]
 
@@ -203,6 +202,7 @@ def without_stricter(forms: Sequence[ObjectForm]) -> list[ObjectForm]:
     """Without the forms that plainly ask for more than another one."""
     kept: list[ObjectForm] = []
     for form in forms:
+        check_time()
         if not any(form.asks_no_less_than(other) for other in kept):
             kept = [other for other in kept if not other.asks_no_less_than(form)]
             kept.append(form)
@@ -245,6 +245,7 @@ def _placements(
         declared = [name for name in names.properties if language.matches(name.encode())]
         further: list[_Placement] = []
         for placement in placements:
+            check_time()
             further += _placed(placement, names.properties, declared, rules, within, value)
             if len(further) > MAXIMUM_PLACEMENTS:
                 raise CompileBudgetExceeded(
@@ -289,6 +290,7 @@ def _weakest(placements: Sequence[_Placement]) -> list[_Placement]:
     """Without those that ask for more than another one."""
     kept: list[_Placement] = []
     for placement in sorted(placements, key=lambda placement: len(placement.required)):
+        check_time()
         if not any(placement.asks_no_less_than(other) for other in kept):
             kept.append(placement)
     return kept

@@ -1,4 +1,4 @@
-"""Random schemas and values, judged: `python -m tests.grammar.json_schema.fuzzing --pairs 20000 --seed 1`."""
+"""Schemas and values, judged: `python -m tests.grammar.json_schema.fuzzing --schemas random --pairs 20000 --seed 1`."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ import argparse
 from tests.grammar.json_schema.fuzzing.judging import Tally, cases, judge
 from tests.grammar.json_schema.fuzzing.reduction import reduced
 from tests.grammar.json_schema.fuzzing.schemas import DRAFTS
+from tests.grammar.json_schema.fuzzing.splices import spliced_cases
+
+SOURCES = {"random": cases, "spliced": spliced_cases}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=20_000, help="pairs of a schema and a value to judge")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--schemas", choices=SOURCES, default="random", help="random, or parts of MaskBench's combined")
     parser.add_argument("--draft", choices=DRAFTS, action="append", help="only this draft (may be given again)")
     parser.add_argument("--shown", type=int, default=20, help="findings of a kind to reduce and show")
     arguments = parser.parse_args()
     tally = Tally()
-    for case in cases(arguments.seed, tuple(arguments.draft or DRAFTS)):
+    for case in SOURCES[arguments.schemas](arguments.seed, tuple(arguments.draft or DRAFTS)):
         judge(case, tally)
         if tally.pairs >= arguments.pairs:
             break

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.grammar.json_schema.fuzzing.schemas import FORMATTED, MATCHED, SCALARS
 
-__all__ = ["ValueWriter"]
+__all__ = ["ValueWriter", "normal", "objects_of"]
 
 # What says more about the same value by other schemas.
 _IN_PLACE = {
@@ -28,11 +28,11 @@ class ValueWriter:
         self._root = schema
         self._anchors = {
             anchor: subschema
-            for subschema in _objects(schema)
+            for subschema in objects_of(schema)
             for keyword in ("$anchor", "$dynamicAnchor")
             if isinstance(anchor := subschema.get(keyword), str)
         }
-        self._names = sorted({name for part in _objects(schema) for name in part if not name.startswith("$")} | {"a"})
+        self._names = sorted({name for part in objects_of(schema) for name in part if not name.startswith("$")} | {"a"})
         constants = [*_scalars(schema), *generator.sample(SCALARS, 4)]
         self._scalars = list({repr(value): value for value in constants}.values())
 
@@ -43,7 +43,7 @@ class ValueWriter:
             value = self._fitting(self._root, 0)
             for _ in range(self._generator.choice((0, 0, 1, 1, 2))):
                 value = self._changed(value)
-            value = _normal(value)
+            value = normal(value)
             found.setdefault(repr(value), value)
             if len(found) == count:
                 break
@@ -239,15 +239,15 @@ class ValueWriter:
         return generator.choice([*self._scalars, [], {}, [value], {"a": value}])
 
 
-def _normal(value: Any) -> Any:
+def normal(value: Any) -> Any:
     """The value with every integral number as an int."""
     match value:
         case Decimal() if value == value.to_integral_value():
             return int(value)
         case list():
-            return [_normal(item) for item in value]
+            return [normal(item) for item in value]
         case dict():
-            return {name: _normal(item) for name, item in value.items()}
+            return {name: normal(item) for name, item in value.items()}
     return value
 
 
@@ -263,13 +263,13 @@ def _joined(schema: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
     return joined
 
 
-def _objects(schema: Any) -> Iterator[dict[str, Any]]:
+def objects_of(schema: Any) -> Iterator[dict[str, Any]]:
     """Every JSON object within a schema."""
     if isinstance(schema, dict):
         yield schema
     if isinstance(schema, dict | list):
         for part in schema.values() if isinstance(schema, dict) else schema:
-            yield from _objects(part)
+            yield from objects_of(part)
 
 
 def _scalars(schema: Any) -> Iterator[Any]:
