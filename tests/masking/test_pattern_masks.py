@@ -23,9 +23,9 @@ from tokamask.grammar.string_body import BODY
 from tokamask.masking.bitmask import allocate_bitmask, unpack_row
 from tokamask.masking.character_units import ESCAPES, UNIT_NUMBER, units_of
 from tokamask.masking.compiler import CompiledGrammar, GrammarCompiler
-from tokamask.masking.mask_kernels import FEW_VISITS
 from tokamask.masking.matcher import Matcher
 from tokamask.masking.pattern_kernels import PLAIN_WALK, exception, write_safe_tokens
+from tokamask.masking.patterned_strings import FEW_VISITS
 from tokamask.masking.pieces import build_pieces
 from tokamask.masking.vocabulary import Vocabulary
 

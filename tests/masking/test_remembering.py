@@ -13,11 +13,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.masking.laws import check_state, mask_of
-from tests.reference import FiniteTexts, Recognised
+from tests.reference import FiniteTexts, Recognised, allowed_tokens
 from tests.strategies import byte_vocabulary, random_vocabulary
 from tokamask.errors import TokenRejected
 from tokamask.grammar.grammar import Grammar
 from tokamask.masking.compiler import GrammarCompiler
+from tokamask.masking.vocabulary import Vocabulary
 
 
 def spelled(value: Any) -> Iterator[str]:
@@ -220,6 +221,53 @@ def test_masks_along_documents(name: str, tmp_path: Path) -> None:
             matcher = compiled.matcher()
             matcher.accept_bytes(sample[:end])
             check_state(matcher, language, language.step(language.start(), sample[:end]))
+
+
+# Texts that say things twice: valid up to some place, parts of them forbidden from there on.
+REPEATING: dict[str, tuple[dict[str, Any], bytes]] = {
+    "strings": (ENDLESS["strings"][0], b'["a", "b", "ab", "", "a", "b"]'),
+    "anything": (ENDLESS["anything"][0], b'[["a"],"a",["a"],{"b":"a"},1,"a",1,{"b":"a"}, "a"]'),
+    "patterns": (ENDLESS["patterns"][0], b'["ab","a","aab","a","ab"]'),
+    "few values": (
+        {"type": "array", "items": FEW, "uniqueItems": True, "minItems": 2},
+        json.dumps([*FEW["enum"], "a"], separators=(",", ":")).encode(),
+    ),
+    "arrays": (
+        {"type": "array", "items": {"type": "array", "items": {"type": "string"}}, "uniqueItems": True},
+        b'[["a","b"],[],["a"],["a","b"],["b","a"],[],["a"]]',
+    ),
+    "names": (ENDLESS["names"][0], b'{"a":1,"b":{"a":1},"ab":"b","a":2,"b":"c"}'),
+    "values used elsewhere": (
+        {"type": "array", "prefixItems": [FEW, FEW], "items": {"enum": ["a", "b"]}, "uniqueItems": True},
+        b'["a","b","a"]',
+    ),
+    "names of items": (ENDLESS["anything"][0], b'[{"a":1,"ab":"a","a":"b","ab":1}]'),
+    "names within items": (ENDLESS["names within items"][0], b'[{"a":true,"b":true},{"b":true,"a":true},{"a":true}]'),
+}
+
+
+@pytest.mark.parametrize("longest", [3, 5, 12])
+@pytest.mark.parametrize("name", REPEATING)
+def test_tokens_that_end_a_text_and_go_on(name: str, longest: int, tmp_path: Path) -> None:
+    """The parts of such a text are tokens: what is forbidden also comes behind the quote that ends something new."""
+    schema, text = REPEATING[name]
+    parts = {text[start : start + length] for start in range(len(text)) for length in range(1, longest + 1)}
+    escaped = (b'\\"', b'\\"a", "a', b'\\u0061", "b"', b'c\\"","a"', b'"]x[1,1]')
+    tokens = sorted(parts | {b"c" + part for part in parts} | {token for token in escaped if len(token) <= longest})
+    grammar = Grammar.from_json_schema(schema, property_order="any")
+    vocabulary = Vocabulary([*tokens, None], [len(tokens)])
+    warm = GrammarCompiler(vocabulary, tmp_path).compile(grammar)
+    language = Recognised(grammar)
+    for end in range(len(text)):
+        for prefix in (text[:end], text[:end] + b"c", text[:end] + b'\\"'):
+            state = language.step(language.start(), prefix)
+            if state:
+                expected = allowed_tokens(language, state, vocabulary, [len(tokens)])
+                # What was read before another text is still known, and then less is passed over.
+                for compiled in (warm, GrammarCompiler(vocabulary, tmp_path).compile(grammar)):
+                    matcher = compiled.matcher()
+                    matcher.accept_bytes(prefix)
+                    assert mask_of(matcher) == expected, prefix
 
 
 @pytest.mark.parametrize("name", ENDLESS)

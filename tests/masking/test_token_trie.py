@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from codecs import getincrementaldecoder
 from itertools import pairwise
 
@@ -14,11 +15,13 @@ from tokamask.errors import VocabularyMismatch
 from tokamask.masking.token_trie import (
     BACKSLASH_BELOW,
     HEIGHT_SHIFT,
-    IS_TEXT,
     MAX_EQUAL_TOKENS,
     MOST_HEIGHT,
+    MOST_RUN,
     QUOTE_BELOW,
+    RUN_SHIFT,
     SIZE_SHIFT,
+    VALUE_BELOW,
     TokenTrie,
     build_trie,
     trie_of,
@@ -27,10 +30,14 @@ from tokamask.masking.token_trie import (
 from tokamask.masking.vocabulary import Vocabulary
 
 # Few bytes, so that prefixes are shared; those with flags, both ends of the byte range, parts of characters among them.
-TEXTS = st.lists(st.sampled_from(b'a"\\\x00\xff\xe0\xa0\x80'), min_size=1, max_size=6).map(bytes)
+TEXTS = st.lists(st.sampled_from(b'ab", ]\\\x00\xff\xe0\xa0\x80'), min_size=1, max_size=6).map(bytes)
 TOKENS = st.lists(TEXTS, max_size=40).flatmap(
     lambda texts: st.permutations(range(len(texts))).map(lambda ids: list(zip(texts, ids, strict=True)))
 )
+
+
+# A quote, punctuation behind it, and something else.
+VALUE_BEHIND_QUOTE = re.compile(rb'"[ \t\n\r]*[,:\]}][ \t\n\r,:\]}]*[^ \t\n\r,:\]}]')
 
 
 class DictNode:
@@ -62,6 +69,13 @@ def is_text(data: bytes) -> bool:
     return all(character >= " " and character not in '"\\' for character in text)
 
 
+def run_of_text(parent: DictNode, first: int) -> int:
+    """How many children from one on are text, one after another."""
+    later = [(byte, child) for byte, child in sorted(parent.children.items()) if byte >= first]
+    texts = [all(is_text(bytes([byte]) + way) for way in child.ways()) for byte, child in later]
+    return [*texts, False].index(False)
+
+
 def dict_trie(tokens: list[tuple[bytes, int]]) -> DictNode:
     root = DictNode()
     for text, token in tokens:
@@ -90,7 +104,9 @@ def check(trie: TokenTrie, root: DictNode) -> None:
         assert bool(flags & QUOTE_BELOW) == node.has_below(ord('"'))
         assert bool(flags & BACKSLASH_BELOW) == node.has_below(ord("\\"))
         assert flags >= 0
-        assert bool(flags & IS_TEXT) == (index > 0 and all(is_text(bytes([byte]) + way) for way in node.ways()))
+        assert bool(flags & VALUE_BELOW) == any(map(VALUE_BEHIND_QUOTE.search, node.ways()))
+        run = run_of_text(queue[parent][0], byte) if index else 0
+        assert flags >> RUN_SHIFT & MOST_RUN == min(run, MOST_RUN)
         assert flags >> HEIGHT_SHIFT & MOST_HEIGHT == min(max(map(len, node.ways())), MOST_HEIGHT)
         assert flags >> SIZE_SHIFT == len(subtree)
         for edge in sorted(node.children):
@@ -109,6 +125,7 @@ def check(trie: TokenTrie, root: DictNode) -> None:
 @example([])
 @example([(b"\x00", 0)])
 @example([(b"a" * 300, 7), (b"a" * 299, 3)])
+@example([(b'a"b", b', 0), (b'b" , ]a', 1), (b'a" , ]', 2)])
 @example([(b"ab", 2), (b"ab", 0), (b"a", 1)])
 @example([(bytes([byte]), byte) for byte in range(256)])
 def test_trie_is_the_dict_trie(tokens: list[tuple[bytes, int]]) -> None:

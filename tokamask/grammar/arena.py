@@ -66,7 +66,7 @@ MAXIMUM_SCRATCH = 1 << 16
 MAXIMUM_CONFIGURATIONS = 1 << 23
 MOST_BYTES = 1 << 30
 """How large an arena may become."""
-FEWEST_ROWS = 8
+FEWEST_ROWS = 32
 
 
 @dataclass(frozen=True)
@@ -109,14 +109,14 @@ _COUNTERS = np.setdiff1d(
 def new_arena(row_words: int = 0) -> npt.NDArray[np.int32]:
     """An empty arena, with room for some rows of `row_words`; 0: for none, as there are without a vocabulary."""
     capacities = {
-        THREADS: 2048,
-        THREAD_HASH: 4096,
-        CONFIGURATIONS: 2048,
-        CONFIGURATION_HASH: 4096,
+        THREADS: 4096,
+        THREAD_HASH: 8192,
+        CONFIGURATIONS: 4096,
+        CONFIGURATION_HASH: 8192,
         LISTS: 8192,
         MOVES: 8192,
-        FRAMES: 2048,
-        FRAME_HASH: 2048,
+        FRAMES: 8192,
+        FRAME_HASH: 4096,
         SCRATCH: 256,
         OPERATIONS: 32768,
         WALK: 8192,

@@ -26,10 +26,9 @@ Words = npt.NDArray[np.int32]
 
 
 @jit
-def intern_frame(M: Words) -> int:
-    """The index of the frame written at the end of the frames table."""
-    start = M[FRAME_USED]
-    at = M[FRAMES] + start
+def _slot(M: Words) -> int:
+    """Where in the hash table the frame written at the end of the frames table is found, or has its place."""
+    at = M[FRAMES] + M[FRAME_USED]
     count = M[at] + 1
     size = M[FRAME_HASH_SIZE] - 1
     slot = list_hash(M, at, count) & size
@@ -43,12 +42,27 @@ def intern_frame(M: Words) -> int:
                 same = False
                 break
         if same:
-            return frame
+            break
         slot = (slot + 1) & size
-    M[M[FRAME_HASH] + slot] = start
-    M[FRAME_COUNT] += 1
-    M[FRAME_USED] = start + count
-    return start
+    return M[FRAME_HASH] + slot
+
+
+@jit
+def known_frame(M: Words) -> int:
+    """The index of the frame written at the end of the frames table if it was interned before; else 0."""
+    return M[_slot(M)]
+
+
+@jit
+def intern_frame(M: Words) -> int:
+    """The index of the frame written at the end of the frames table."""
+    slot = _slot(M)
+    if M[slot] == 0:
+        start = M[FRAME_USED]
+        M[slot] = start
+        M[FRAME_COUNT] += 1
+        M[FRAME_USED] = start + M[M[FRAMES] + start] + 1
+    return M[slot]
 
 
 @jit

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tokamask.grammar.arena import FRAME_COUNT, FRAME_HASH_SIZE, FRAME_USED, FRAMES, FRAMES_FULL, OVERFLOW
-from tokamask.grammar.frames import has_room_for_frame, intern_frame
+from tokamask.grammar.frames import has_room_for_frame, intern_frame, known_frame
 from tokamask.grammar.jit import jit
 
 Words = npt.NDArray[np.int32]
@@ -40,13 +40,27 @@ def node_of(M: Words, kind: int, below: int, first: int, second: int) -> int:
     if not has_room_for_frame(M, 4) or 2 * M[FRAME_COUNT] >= M[FRAME_HASH_SIZE]:
         M[OVERFLOW] = FRAMES_FULL
         return 0
+    _write_node(M, kind, below, first, second)
+    return intern_frame(M)
+
+
+@jit
+def _write_node(M: Words, kind: int, below: int, first: int, second: int) -> None:
     at = M[FRAMES] + M[FRAME_USED]
     M[at] = 4
     M[at + 1] = kind
     M[at + 2] = below
     M[at + 3] = first
     M[at + 4] = second
-    return intern_frame(M)
+
+
+@jit
+def is_new_text(M: Words, letters: int, byte: int) -> bool:
+    """Whether no text was ever read that begins with `letters` and then `byte`; answering no is always safe."""
+    if not has_room_for_frame(M, 4):
+        return False
+    _write_node(M, LETTER, letters, byte, text_length(M, letters) + 1)
+    return known_frame(M) == 0
 
 
 @jit

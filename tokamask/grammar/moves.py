@@ -33,7 +33,7 @@ from tokamask.grammar.configurations import LIST_LENGTH, LIST_START, REMEMBERS, 
 from tokamask.grammar.jit import jit
 from tokamask.grammar.keys import name_can_escape, name_is_live, name_read
 from tokamask.grammar.lexemes import automaton_flags, string_can_escape, string_read
-from tokamask.grammar.name_table import name_byte, next_candidate
+from tokamask.grammar.name_table import name_byte, next_branch
 from tokamask.grammar.program import (
     ACCEPTING,
     ARRAY_AFTER,
@@ -222,13 +222,10 @@ def _list_key(P: Words, M: Words, pc: int, data: int, place: int, escape: int, o
         return ANY_BYTE
     depth = place & ((1 << DEPTH_BITS) - 1)
     entry = place >> DEPTH_BITS
-    previous = -2
     while entry < P[names]:
         byte = name_byte(P, names, entry, depth)
-        if byte != previous:
-            count = _list_byte(out, count, QUOTE if byte < 0 else byte)
-            previous = byte
-        entry = next_candidate(P, names, entry, depth)
+        count = _list_byte(out, count, QUOTE if byte < 0 else byte)
+        entry = next_branch(P, names, entry, depth)
     return _list_byte(out, count, BACKSLASH)
 
 

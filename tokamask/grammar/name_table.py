@@ -27,6 +27,15 @@ def next_candidate(P: Words, names: int, entry: int, depth: int) -> int:
 
 
 @jit
+def next_branch(P: Words, names: int, entry: int, depth: int) -> int:
+    """The next entry that shares the first `depth` bytes but not the one behind them, else the number of entries."""
+    entry += 1
+    while entry < P[names] and P[names + 2 + entry * NAME_WORDS + 2] > depth:
+        entry += 1
+    return entry if entry < P[names] and P[names + 2 + entry * NAME_WORDS + 2] == depth else P[names]
+
+
+@jit
 def name_byte(P: Words, names: int, entry: int, depth: int) -> int:
     """Byte `depth` of an entry's name; -1 at its end."""
     at = names + 2 + entry * NAME_WORDS
@@ -48,7 +57,7 @@ def name_move(P: Words, names: int, place: int, byte: int) -> int:
             return entry << DEPTH_BITS | depth + 1
         if found > byte:
             return OFF
-        entry = next_candidate(P, names, entry, depth)
+        entry = next_branch(P, names, entry, depth)
     return OFF
 
 

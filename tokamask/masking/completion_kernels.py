@@ -33,8 +33,8 @@ from tokamask.masking.automaton_costs import NEVER
 from tokamask.masking.configuration_costs import configuration_cost
 from tokamask.masking.pieces import NODES, ROW_WORDS, TEXT, TEXT_START, TOKENS
 from tokamask.masking.record_costs import thread_cost
-from tokamask.masking.token_trie import IS_TEXT, QUOTE_BELOW
-from tokamask.masking.trie_kernels import child_count, find_child
+from tokamask.masking.token_trie import MOST_RUN, QUOTE_BELOW, RUN_SHIFT
+from tokamask.masking.trie_kernels import child_count, child_to_try, trial_count
 
 Words = npt.NDArray[np.int32]
 
@@ -216,7 +216,6 @@ def _targets_in_trie(
         if top > M[WALK_CAPACITY] // 2 - 520:  # the other half is for `configuration_cost`
             M[OVERFLOW] = WALK_FULL
             return FULL
-        children = child_count(V, node)
         is_settled = _is_settled_text(P, M, current)
         count = ANY_BYTE
         if is_settled:
@@ -225,13 +224,11 @@ def _targets_in_trie(
                 return FULL
             if cost + UNFINISHED_CHARACTER > sure:
                 return IN_TEXT
-        elif children > 4:
+        elif child_count(V, node) > 4:
             count = configuration_candidates(P, M, current, buffer)
-        listed = count != ANY_BYTE and count < children
-        first = nodes + 4 * V[node + 1]
-        for i in range(count if listed else children):
-            child = find_child(V, nodes, node, buffer[i]) if listed else first + 4 * i
-            if child == 0 or (is_settled and V[child + 3] & IS_TEXT):
+        for index in range(trial_count(V, node, count)):
+            child = child_to_try(V, nodes, node, buffer, count, index)
+            if child == 0 or (is_settled and V[child + 3] >> RUN_SHIFT & MOST_RUN):
                 continue
             target = move(P, M, current, V[child] & 255)
             if target == 0:
@@ -321,15 +318,12 @@ def successors(
         if top > M[WALK_CAPACITY] // 2 - 520:  # the other half is for `configuration_cost`
             M[OVERFLOW] = WALK_FULL
             return FULL
-        children = child_count(V, node)
         count = ANY_BYTE
-        if children > 4:
+        if child_count(V, node) > 4:
             count = configuration_candidates(P, M, current, buffer)
-        listed = count != ANY_BYTE and count < children
-        first = nodes + 4 * V[node + 1]
         needs_quote = below < NEVER and _is_settled_text(P, M, current)
-        for i in range(count if listed else children):
-            child = find_child(V, nodes, node, buffer[i]) if listed else first + 4 * i
+        for index in range(trial_count(V, node, count)):
+            child = child_to_try(V, nodes, node, buffer, count, index)
             if child == 0:
                 continue
             if needs_quote and V[child] & 255 != QUOTE and V[child + 3] & QUOTE_BELOW == 0:

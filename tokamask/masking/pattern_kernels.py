@@ -34,6 +34,7 @@ from tokamask.masking.character_units import (
     UNIT_TOKENS,
     UNIT_WORDS,
 )
+from tokamask.masking.mask_operations import LONGEST_LIST, clear_token
 from tokamask.masking.pieces import (
     ASCII_ENTRIES,
     BODY_ROWS,
@@ -44,7 +45,6 @@ from tokamask.masking.pieces import (
     UNIT_ENTRIES,
     UNITS,
 )
-from tokamask.masking.trie_kernels import LONGEST_LIST, clear_token
 from tokamask.masking.unit_outcomes import (
     ANYWHERE,
     DEAD,

@@ -23,7 +23,7 @@ from tokamask.masking.layout import Layout, token_row
 from tokamask.masking.token_trie import TokenTrie, vocabulary_trie
 from tokamask.masking.vocabulary import Vocabulary
 
-PIECES_VERSION = 5
+PIECES_VERSION = 6
 """Changes whenever the layout below does; part of the key on disk."""
 
 # Header slots of V.

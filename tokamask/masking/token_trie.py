@@ -25,11 +25,13 @@ from tokamask.masking.vocabulary import Vocabulary
 __all__ = [
     "BACKSLASH_BELOW",
     "HEIGHT_SHIFT",
-    "IS_TEXT",
     "MOST_HEIGHT",
+    "MOST_RUN",
     "MOST_TOKENS",
     "QUOTE_BELOW",
+    "RUN_SHIFT",
     "SIZE_SHIFT",
+    "VALUE_BELOW",
     "TokenTrie",
     "build_trie",
     "trie_of",
@@ -40,12 +42,16 @@ QUOTE_BELOW = 1
 """Flag of a node: some edge strictly below it is the byte `"`."""
 BACKSLASH_BELOW = 2
 """Flag of a node: some edge strictly below it is a backslash."""
-IS_TEXT = 4
-"""Flag of a node: between two characters of a JSON string its edge and all below stay inside, without a backslash."""
+VALUE_BELOW = 4
+"""Flag of a node: strictly below it a quote may close a string, and punctuation, then something else follow."""
+RUN_SHIFT, MOST_RUN = 3, 31
+"""Above the flags, 5 bits: how many siblings from a node on are *text*, one after another; MOST_RUN for as many and
+more. A node is text if between two characters of a JSON string its edge and all below stay inside, without a backslash.
+"""
 HEIGHT_SHIFT, MOST_HEIGHT = 8, 255
-"""Above the flags, 8 bits: how many edges the longest way below the node has; MOST_HEIGHT for as many and more."""
+"""Above the run, 8 bits: how many edges the longest way below the node has; MOST_HEIGHT for as many and more."""
 SIZE_SHIFT, MOST_TOKENS = 16, (1 << 15) - 1
-"""Above the height: how many tokens the subtree has; no node of more than MOST_TOKENS is marked IS_TEXT."""
+"""Above the height: how many tokens the subtree has; no node of more than MOST_TOKENS counts as text."""
 
 CHILD_COUNT_SHIFT = 8
 TOKEN_COUNT_SHIFT = 17
@@ -63,7 +69,7 @@ class TokenTrie:
             0. edge byte (0 at the root) | child count << 8 | token count << 17; never negative
             1. index of the first child; 0 without children
             2. offset in `tokens` of the first token of the subtree; the node's own tokens begin there
-            3. flags QUOTE_BELOW, BACKSLASH_BELOW and IS_TEXT | height << 8 | tokens of the subtree << 16
+            3. flags QUOTE_BELOW, BACKSLASH_BELOW and VALUE_BELOW | run << 3 | height << 8 | tokens of the subtree << 16
         tokens: int32 (m,), token ids in lexicographic order of their bytes, ids of equal bytes ascending. The tokens of
             a whole subtree are therefore neighbours, and those that end at its top come first.
         parent: int32 (n,); -1 at the root.
@@ -162,7 +168,7 @@ def build_trie(tokens: Sequence[tuple[bytes, int]]) -> TokenTrie:
     nodes[:, 0] = edge | child_count << CHILD_COUNT_SHIFT | token_count << TOKEN_COUNT_SHIFT
     nodes[:, 1] = np.where(child_count > 0, 1 + np.cumsum(child_count) - child_count, 0)
     nodes[:, 2] = np.concatenate(first_tokens)
-    nodes[:, 3] = _below(edge, child_count, token_count, levels)
+    nodes[:, 3] = _below(edge, child_count, token_count, parent, levels)
     return TokenTrie(
         nodes=nodes,
         tokens=np.fromiter((token for _, token in pairs), dtype=np.int32, count=len(pairs)),
@@ -175,9 +181,10 @@ def _below(
     edge: npt.NDArray[np.int64],
     child_count: npt.NDArray[np.int64],
     token_count: npt.NDArray[np.int64],
+    parent: npt.NDArray[np.int64],
     levels: Sequence[int],
 ) -> npt.NDArray[np.int64]:
-    """Flags, height and size of every node's subtree, deepest level first: what its children's edges and these say."""
+    """What word 3 of every node says, deepest level first: what its children's edges and these say."""
     flags = np.zeros(len(edge), dtype=np.int64)
     height = np.zeros(len(edge), dtype=np.int64)
     size = token_count.copy()
@@ -186,6 +193,9 @@ def _below(
     text = np.where(np.arange(256) == BACKSLASH, DEAD, BODY).T[edge]
     goes_on = np.ones((len(edge), BODY_STATES), dtype=np.bool_)
     is_text = text >= 0
+    # For each place of `_BEHIND_QUOTE` before an edge: where that leads, and whether some way below leads to a value.
+    behind = _BEHIND_QUOTE.T[edge]
+    has_value = np.zeros((len(edge), len(_BEHIND_QUOTE)), dtype=np.bool_)
     for start, middle, end in reversed(list(zip(levels, levels[1:], levels[2:], strict=False))):
         inner = start + np.flatnonzero(child_count[start:middle])
         first_child = np.cumsum(child_count[inner]) - child_count[inner]
@@ -194,6 +204,38 @@ def _below(
         size[inner] += np.add.reduceat(size[middle:end], first_child)
         goes_on[inner] = np.logical_and.reduceat(is_text[middle:end], first_child)
         is_text[inner] &= np.take_along_axis(goes_on[inner], text[inner].astype(np.int64), axis=1)
-    flags |= np.where(is_text[:, NORMAL] & (size <= MOST_TOKENS), IS_TEXT, 0)
+        below = np.take_along_axis(has_value[middle:end], behind[middle:end], axis=1)
+        below[:, _INSIDE] |= has_value[middle:end, _INSIDE]  # the quote may be escaped
+        has_value[inner] = np.logical_or.reduceat(below | (behind[middle:end] == _VALUE), first_child)
+    flags |= np.where(has_value[:, _INSIDE], VALUE_BELOW, 0)
+    flags |= _runs(is_text[:, NORMAL] & (size <= MOST_TOKENS), parent) << RUN_SHIFT
     flags |= np.minimum(height, MOST_HEIGHT) << HEIGHT_SHIFT | np.minimum(size, MOST_TOKENS) << SIZE_SHIFT
     return flags
+
+
+def _runs(is_text: npt.NDArray[np.bool_], parent: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """How many siblings from each node on are text, up to MOST_RUN."""
+    at = np.arange(len(parent))
+    goes_on = np.zeros(len(parent), dtype=np.bool_)
+    goes_on[:-1] = is_text[1:] & (parent[1:] == parent[:-1])
+    last = np.minimum.accumulate(np.where(goes_on, len(parent), at)[::-1])[::-1]
+    return np.where(is_text, np.minimum(last - at + 1, MOST_RUN), 0)
+
+
+# Places behind what may be the closing quote of a string, from the inside of it on, and where a byte leads from each.
+# Behind the quote, blanks may come before the first punctuation; anything else is no JSON.
+_INSIDE, _CLOSED, _PUNCTUATION, _NO_JSON, _VALUE = range(5)
+
+
+def _behind_quote() -> npt.NDArray[np.int64]:
+    table = np.full((5, 256), _VALUE, dtype=np.int64)
+    table[_INSIDE] = _INSIDE
+    table[_INSIDE, ord('"')] = _CLOSED
+    table[_CLOSED] = table[_NO_JSON] = _NO_JSON
+    table[_CLOSED, list(b" \t\n\r")] = _CLOSED
+    table[_CLOSED, list(b",:]}")] = _PUNCTUATION
+    table[_PUNCTUATION, list(b" \t\n\r,:]}")] = _PUNCTUATION
+    return table
+
+
+_BEHIND_QUOTE = _behind_quote()
