@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -52,11 +52,12 @@ class Grammar:
         is_exact: False when keywords of the schema were left out on the user's word (`on_unsupported="warn"`).
     """
 
-    rules: RuleSet
+    # Pages of automata, so not shown.
+    rules: RuleSet = field(repr=False)
     source: Mapping[str, Any] | bool | str | None = None
     is_exact: bool = True
-    _reading: JsonSchemaReading | None = None
-    _markers: tuple[bytes, ...] = ()
+    _reading: JsonSchemaReading | None = field(default=None, repr=False)
+    _markers: tuple[bytes, ...] = field(default=(), repr=False)
 
     @classmethod
     @held_to_a_budget

@@ -48,6 +48,10 @@ class Language:
     transitions: npt.NDArray[np.int32]
     accepting: npt.NDArray[np.bool_]
 
+    def __repr__(self) -> str:
+        states, classes = self.transitions.shape
+        return f"Language(states={states}, classes={classes})"
+
     def __post_init__(self) -> None:
         # Languages are shared by everything that asks for the same one; kernels read the arrays as they lie in memory.
         for name, dtype in (("byte_class", np.uint8), ("transitions", np.int32), ("accepting", np.bool_)):
