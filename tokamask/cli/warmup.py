@@ -108,6 +108,7 @@ def sample_grammars() -> Iterator[Grammar]:
 
 def _write_shortest(compiled: CompiledGrammar) -> None:
     """Write the shortest document as a request would, so that everything a request calls gets compiled."""
+    from tokamask.grammar.arena import grown, new_arena
     from tokamask.masking.bitmask import allocate_bitmask
 
     bitmask = allocate_bitmask(1, compiled.vocabulary.size)
@@ -119,3 +120,4 @@ def _write_shortest(compiled: CompiledGrammar) -> None:
         matcher.accept_token(token)
     matcher.rollback(1)
     matcher.is_accepting  # noqa: B018 (asking compiles the kernel that answers)
+    grown(new_arena(), 0)  # as an engine does once a document is long

@@ -10,6 +10,7 @@ A header of offsets and counters is followed by tables:
     operations, rows the masks of threads
     walk, found      the stack and the tokens found by the walk under way
     search           the stack of a search for a way to go on, which may be needed amid a walk
+    index            the strings of the array that was asked about last, by their beginnings
 
 Indices never change: a table grows by moving all tables to a larger array. Kernels make sure of head room before they
 change anything, so a full table means "grow and call again", never a half-made entry.
@@ -30,6 +31,7 @@ CONFIGURATION_WORDS = 10
 MOVE_WORDS = 2
 SCRATCH_WORDS = 7
 SEARCH_WORDS = 4
+INDEX_WORDS = 3
 
 # Header slots: offset, capacity (entries), used (entries) of each table.
 (
@@ -47,9 +49,11 @@ SEARCH_WORDS = 4
     WALK, WALK_CAPACITY,
     FOUND, FOUND_CAPACITY, FOUND_COUNT,
     SEARCH, SEARCH_CAPACITY,
+    INDEX_PLACES, INDEX_PLACE_CAPACITY,
+    INDEX, INDEX_CAPACITY, INDEX_COUNT, INDEX_OWNER,
     OVERFLOW,
     VISITS, STEPS, MISSES, STAMP,
-) = range(43)  # fmt: skip
+) = range(49)  # fmt: skip
 # The header ends with room for the bytes that a walk is about to try.
 CANDIDATES = 64
 MAXIMUM_CANDIDATES = 48
@@ -99,6 +103,8 @@ _TABLES: tuple[_Table, ...] = (
     _Table(WALK, WALK_CAPACITY, 1),
     _Table(FOUND, FOUND_CAPACITY, 1),
     _Table(SEARCH, SEARCH_CAPACITY, SEARCH_WORDS),
+    _Table(INDEX_PLACES, INDEX_PLACE_CAPACITY, 1),
+    _Table(INDEX, INDEX_CAPACITY, INDEX_WORDS),
 )
 # What a header tells beside where things are.
 _COUNTERS = np.setdiff1d(
@@ -123,6 +129,7 @@ def new_arena(row_words: int = 0) -> npt.NDArray[np.int32]:
         FOUND: 4096,
         SEARCH: 1024,
     }
+    _fit_index(capacities)
     arena = _lay_out(capacities, row_words, rows=FEWEST_ROWS if row_words else 0)
     arena[CONFIGURATION_COUNT] = 1  # configuration 0 is the empty set: dead
     arena[THREAD_COUNT] = 1  # thread 0 is never used, so that hash tables can mark free slots by 0
@@ -199,6 +206,7 @@ def grown(arena: npt.NDArray[np.int32], row_words: int, most_bytes: int = MOST_B
         )
     fresh = _lay_out(capacities, row_words, rows)
     fresh[_COUNTERS] = arena[_COUNTERS]
+    fresh[[INDEX_COUNT, INDEX_OWNER]] = 0  # it is made anew when it is asked for
     for table, length in _used(arena, row_words).items():
         start, target = int(arena[table]), int(fresh[table])
         fresh[target : target + length] = arena[start : start + length]
@@ -234,7 +242,14 @@ def _grown_capacities(arena: npt.NDArray[np.int32]) -> dict[int, int]:
             capacities[table] *= 2
     capacities[THREAD_HASH] = 2 * capacities[THREADS]
     capacities[CONFIGURATION_HASH] = 2 * capacities[CONFIGURATIONS]
+    _fit_index(capacities)
     return capacities
+
+
+def _fit_index(capacities: dict[int, int]) -> None:
+    """As large as the frames: every letter is one of at least four words, and only letters have entries."""
+    capacities[INDEX_PLACES] = capacities[FRAMES]
+    capacities[INDEX] = capacities[FRAMES] // 4
 
 
 @jit

@@ -47,6 +47,7 @@ ENGINE = (
     "grammar/memory_nodes.py",
     "grammar/number_values.py",
     "grammar/memory.py",
+    "grammar/string_index.py",
     "grammar/repetition.py",
     "grammar/search.py",
     "grammar/survival.py",

@@ -26,22 +26,12 @@ from tokamask.grammar.memory_nodes import (
     first_byte,
     kind_of,
     opening,
-    text_length,
 )
 from tokamask.grammar.number_values import may_become_number
 from tokamask.grammar.program import NOT_DISTINCT
+from tokamask.grammar.string_index import begins_with, is_string_beginning, strings_beginning
 
 Words = npt.NDArray[np.int32]
-
-
-@jit
-def _begins_with(M: Words, letters: int, prefix: int) -> bool:
-    length = text_length(M, prefix)
-    if text_length(M, letters) < length:
-        return False
-    while text_length(M, letters) > length:
-        letters = below(M, letters)
-    return letters == prefix
 
 
 @jit
@@ -50,7 +40,7 @@ def _may_become(M: Words, text: int, value: int) -> bool:
     letters = content(M, text)
     kind = kind_of(M, value)
     if detail(M, text) == A_STRING:
-        return kind == STRING_VALUE and _begins_with(M, content(M, value), letters)
+        return kind == STRING_VALUE and begins_with(M, content(M, value), letters)
     if kind == NUMBER_VALUE:
         return may_become_number(M, letters, value)
     return kind == LITERAL_VALUE and content(M, value) == first_byte(M, letters)
@@ -112,7 +102,7 @@ def _agrees(M: Words, value: int, newest: int, is_going_on: int) -> int:
 def _has_name_beginning(M: Words, value: int, letters: int) -> bool:
     at = M[FRAMES] + value
     for i in range(at + 2, at + 1 + M[at], 2):  # noqa: SIM110 - a kernel has no generators
-        if _begins_with(M, M[i], letters):
+        if begins_with(M, M[i], letters):
             return True
     return False
 
@@ -166,11 +156,16 @@ def may_repeat(M: Words, memory: int) -> bool:
     while around:
         begin = opening(M, around)
         if content(M, begin) == 0 and detail(M, begin) != NOT_DISTINCT:
-            node = around
-            while node != begin:
-                if _may_repeat_item(M, content(M, node), newest, levels, text, name):
+            if levels == 0 and detail(M, text) == A_STRING:
+                letters = content(M, text)
+                if newest != begin and (letters == 0 or strings_beginning(M, newest, letters)):
                     return True
-                node = below(M, node)
+            else:
+                node = around
+                while node != begin:
+                    if _may_repeat_item(M, content(M, node), newest, levels, text, name):
+                        return True
+                    node = below(M, node)
         levels += 1
         around = below(M, begin)
     return False
@@ -186,11 +181,19 @@ def is_outermost_item(M: Words, memory: int) -> bool:
 
 
 @jit
+def has_fewer_items(M: Words, newest: int, count: int) -> bool:
+    """Whether an array whose newest whole node is `newest` has fewer than `count` items."""
+    while count > 0 and kind_of(M, newest) != OPEN:
+        count -= 1
+        newest = below(M, newest)
+    return count > 0
+
+
+@jit
 def next_beginning(M: Words, node: int, letters: int) -> int:
     """The next node from `node` on that holds a string which begins with `letters`; 0 for none."""
     while kind_of(M, node) != OPEN:
-        value = content(M, node)
-        if kind_of(M, value) == STRING_VALUE and _begins_with(M, content(M, value), letters):
+        if is_string_beginning(M, node, letters):
             return node
         node = below(M, node)
     return 0
@@ -199,7 +202,7 @@ def next_beginning(M: Words, node: int, letters: int) -> int:
 @jit
 def _may_repeat_name(M: Words, node: int, letters: int) -> bool:
     while kind_of(M, node) != OPEN:
-        if kind_of(M, node) == NAME and _begins_with(M, content(M, node), letters):
+        if kind_of(M, node) == NAME and begins_with(M, content(M, node), letters):
             return True
         node = below(M, node)
     return False

@@ -44,7 +44,7 @@ from tokamask.grammar.program import (
 )
 from tokamask.grammar.properties import frame_has
 from tokamask.grammar.repetition import is_remembered_in, name_before
-from tokamask.grammar.string_body import BODY, is_escape_state
+from tokamask.grammar.string_body import BODY, advance_escape, is_escape_state
 
 Words = npt.NDArray[np.int32]
 
@@ -188,6 +188,8 @@ def _is_worth_trying(P: Words, M: Words, thread: int, byte: int, is_begun: int) 
         return _is_new_digit(P, M, P[pc + 1], M[t + 2], M[t + MEMORY], byte, is_begun)
     if operation in (STRING, OBJECT_KEY):
         state = M[t + 3] & 255
+        if is_escape_state(state) and advance_escape(M[t + 3], byte) < 0:
+            return False
         if is_escape_state(state) or byte in (QUOTE, BACKSLASH):
             return is_begun != 0 or _is_new_character(state, byte)
         # What cannot follow anyway, nearly everything where values are listed, is found faster here.

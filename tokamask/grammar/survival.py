@@ -55,9 +55,10 @@ from tokamask.grammar.program import (
     STRING,
     STRING_TEXTS,
 )
-from tokamask.grammar.repetition import is_outermost_item, may_repeat, next_beginning
+from tokamask.grammar.repetition import has_fewer_items, is_outermost_item, may_repeat, next_beginning
 from tokamask.grammar.search import MOST_STEPS, NO_BYTE, PLACE, begin_search, deepen, is_in_order, next_byte
 from tokamask.grammar.string_body import is_escape_state
+from tokamask.grammar.string_index import newest_beginning, strings_beginning
 from tokamask.grammar.threads import read_byte
 
 Words = npt.NDArray[np.int32]
@@ -103,7 +104,10 @@ def _has_survivor(P: Words, M: Words, configuration: int) -> bool:
 
 @jit
 def _unused_texts(P: Words, M: Words, thread: int) -> int:
-    """How many texts are left to a string among listed ones, which saves the search; UNKNOWN elsewhere."""
+    """At least how many texts are left to a string among listed ones, 0 if none is, which saves the search.
+
+    UNKNOWN elsewhere.
+    """
     t = address_of(M, thread)
     pc = M[t]
     if P[pc] != STRING or P[pc + STRING_TEXTS] == 0 or is_escape_state(M[t + 3] & 255):
@@ -113,7 +117,13 @@ def _unused_texts(P: Words, M: Words, thread: int) -> int:
         return UNKNOWN
     left = P[P[pc + STRING_TEXTS] + M[t + 2]]
     letters = content(M, memory)
-    node = next_beginning(M, below(M, memory), letters)
+    if has_fewer_items(M, below(M, memory), left):
+        return 1
+    used_strings = strings_beginning(M, below(M, memory), letters)
+    if used_strings < left:
+        return left - used_strings
+    # Whether all of them are among the listed ones is looked at one by one.
+    node = newest_beginning(M, below(M, memory), letters)
     while node:
         used = content(M, content(M, node))
         length = text_length(M, used) - text_length(M, letters)
@@ -129,7 +139,8 @@ def _unused_texts(P: Words, M: Words, thread: int) -> int:
                 state = automaton_move(P, P[pc + 3], state, M[rest + i])
         if state >= 0 and automaton_flags(P, P[pc + 3], state) & ACCEPTING:
             left -= 1
-        node = next_beginning(M, below(M, node), letters)
+        used_strings -= 1
+        node = next_beginning(M, below(M, node), letters) if used_strings else 0
     return left
 
 
