@@ -64,3 +64,21 @@ def test_strings_are_told_apart_in_arrays_that_grow_by_turns(seed: int, tmp_path
         matcher.accept_bytes(b"]")
         assert matcher.is_accepting
         assert grammar.check(json.dumps(items, separators=(",", ":"))).ok
+
+
+@pytest.mark.parametrize("missing", range(0, 11, 5))
+def test_strings_of_other_places_use_up_none_of_the_listed_ones(missing: int) -> None:
+    words = [f"ab{letter}" for letter in "cdefghijklm"]
+    schema = {
+        "type": "array",
+        "uniqueItems": True,
+        "prefixItems": [{"const": "a"}],
+        "items": {"enum": words},
+    }
+    grammar = Grammar.from_json_schema(schema, whitespace="none", escapes="minimal")
+    last = words.pop(missing)
+    text = json.dumps(["a", *words, last], separators=(",", ":"))
+    assert grammar.check(text).ok
+    assert not grammar.check(json.dumps(["a", *words, words[0]], separators=(",", ":"))).ok
+    # The last one alone can follow.
+    assert not grammar.check(text[:-3] + "z" + text[-2:]).ok
