@@ -82,3 +82,25 @@ def test_strings_of_other_places_use_up_none_of_the_listed_ones(missing: int) ->
     assert not grammar.check(json.dumps(["a", *words, words[0]], separators=(",", ":"))).ok
     # The last one alone can follow.
     assert not grammar.check(text[:-3] + "z" + text[-2:]).ok
+
+
+def test_a_saved_grammar_knows_what_was_used(tmp_path: Path) -> None:
+    schema = {"type": "array", "uniqueItems": True, "items": {"enum": WORDS}}
+    grammar = Grammar.from_json_schema(schema, whitespace="none", escapes="minimal")
+    compiler = GrammarCompiler(BYTES, tmp_path)
+    compiled = compiler.compile(grammar)
+    items, more = WORDS[:-3], WORDS[-3:]
+    text = json.dumps(items, separators=(",", ":"))[:-1].encode()
+    matcher = compiled.matcher()
+    matcher.accept_bytes(text)
+    mask_of(matcher)
+    compiled.save(tmp_path / "saved")
+    matcher = compiler.load(tmp_path / "saved").matcher()
+    matcher.accept_bytes(text)
+    for word in more:
+        matcher.accept_bytes(b',"')
+        for end in range(len(word) + 1):
+            assert allowed(matcher) == expected(items, word[:end])
+            matcher.accept_bytes((word + '"')[end].encode())
+        items.append(word)
+        assert allowed(matcher) == expected(items, None)

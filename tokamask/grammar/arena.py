@@ -169,6 +169,7 @@ def without_leftovers(arena: npt.NDArray[np.int32], row_words: int) -> npt.NDArr
     """A copy with zeros where nothing is kept, so that nothing else's memory can be read from it."""
     copy = np.zeros_like(arena)
     copy[:HEADER_WORDS] = arena[:HEADER_WORDS]
+    copy[[INDEX_COUNT, INDEX_OWNER]] = 0
     words = _used(arena, row_words)
     words |= {table.offset: int(arena[table.capacity]) * table.words for table in _TABLES if table.is_hashed}
     for table, length in words.items():
@@ -206,7 +207,7 @@ def grown(arena: npt.NDArray[np.int32], row_words: int, most_bytes: int = MOST_B
         )
     fresh = _lay_out(capacities, row_words, rows)
     fresh[_COUNTERS] = arena[_COUNTERS]
-    fresh[[INDEX_COUNT, INDEX_OWNER]] = 0  # it is made anew when it is asked for
+    fresh[[INDEX_COUNT, INDEX_OWNER]] = 0  # its tables are not kept: it is made anew when it is asked for
     for table, length in _used(arena, row_words).items():
         start, target = int(arena[table]), int(fresh[table])
         fresh[target : target + length] = arena[start : start + length]
