@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from tokamask.grammar.arena import CONFIGURATION_COUNT
 from tokamask.grammar.grammar import Grammar
+from tokamask.grammar.json_schema import object_outlines
 from tokamask.grammar.recogniser import Recogniser
 
 
@@ -59,9 +61,28 @@ LANGUAGES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {**OPTIONAL, "properties": {"a": TRUE, "b": TRUE, "c": TRUE}, "required": ["b"]},
         objects("a", "b", "c", required="b"),
     ),
+    "at least two properties": (
+        {**OPTIONAL, "properties": {"b": TRUE, "ab": TRUE, "a": TRUE}, "minProperties": 2},
+        [text for text in objects("b", "ab", "a") if text.count(":") >= 2],
+    ),
     "names by a pattern": (
         {**OPTIONAL, "properties": {"m": TRUE}, "required": ["m"], "patternProperties": {"^[xy]$": TRUE}},
         objects("m", "x", "y", required="m"),
+    ),
+    "at least two names by a pattern": (
+        {**OPTIONAL, "patternProperties": {"^(b|ab|a)$": TRUE}, "minProperties": 2},
+        [text for text in objects("b", "ab", "a") if text.count(":") >= 2],
+    ),
+    "names of which one must fail a schema": (
+        {
+            **OPTIONAL,
+            "patternProperties": {"^[xy]$": {"const": True}, "^z$": {"enum": [True, False]}},
+            "not": {"additionalProperties": {"const": True}},
+        },
+        [
+            text.replace('"z":true', '"z":false')
+            for text in objects("x", "y", "z", required="z")
+        ],
     ),
     "escaped characters": (
         {**OPTIONAL, "properties": {"t": {"enum": ['"', "\\", "\n", "x"]}}, "required": ["t"]},
@@ -70,8 +91,11 @@ LANGUAGES: dict[str, tuple[dict[str, Any], list[str]]] = {
 }
 
 
+@pytest.mark.parametrize("few_names", [0, 64])
 @pytest.mark.parametrize("name", LANGUAGES)
-def test_every_place_of_a_listed_language(name: str) -> None:
+def test_every_place_of_a_listed_language(name: str, few_names: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`few_names`: so many names of a pattern are treated like declared ones."""
+    monkeypatch.setattr(object_outlines, "FEW_NAMES", few_names)
     items, spelled = LANGUAGES[name]
     texts = list(arrays(spelled, len({json.dumps(json.loads(text), sort_keys=True) for text in spelled})))
     following: dict[str, set[int]] = {}
@@ -151,3 +175,22 @@ def test_texts_of_another_place_use_none_up() -> None:
     used = ["ax", *(state for state in STATES if state != "a5")]
     assert grammar.check(json.dumps([*used, "a5"])).ok
     assert not grammar.check(json.dumps(used)[:-1] + ', "a6').ok
+
+
+@pytest.mark.parametrize("order", ["any", "schema"])
+def test_names_that_leave_too_few_are_not_followed(order: Any) -> None:
+    """Where all names but one must be there, sets of names are not searched, only what was used."""
+    names = [f"{letter}{digit}" for letter in "hgfedcba" for digit in "98"]  # not in the order of the search
+    used = [dict.fromkeys(names, True), *[{name: True for name in names if name != other} for other in names]]
+    items = {**OPTIONAL, "properties": dict.fromkeys(names, TRUE), "minProperties": len(names) - 1}
+    schema = {"type": "array", "items": items, "uniqueItems": True}
+    grammar = Grammar.from_json_schema(schema, property_order=order, whitespace="none", escapes="minimal")
+    recogniser = Recogniser(grammar.program)
+    text = json.dumps(used, separators=(",", ":"))[:-1].encode()
+    configuration = recogniser.start()
+    for byte in text:
+        configuration = recogniser.move(configuration, byte)
+    known = int(recogniser._arena[CONFIGURATION_COUNT])
+    assert configuration
+    assert not recogniser.move(configuration, ord(","))
+    assert recogniser._arena[CONFIGURATION_COUNT] - known < 4 * len(text)

@@ -60,7 +60,7 @@ MAXIMUM_CANDIDATES = 48
 HEADER_WORDS = CANDIDATES + MAXIMUM_CANDIDATES
 
 # Values of the OVERFLOW slot.
-SCRATCH_FULL, LISTS_FULL, WALK_FULL, FRAMES_FULL, SEARCH_FULL, UNDECIDED = range(1, 7)
+SCRATCH_FULL, LISTS_FULL, WALK_FULL, FRAMES_FULL, SEARCH_FULL = range(1, 6)
 
 # Return code of every kernel that may need room: grow, then call again.
 FULL = -1
@@ -182,15 +182,9 @@ def grown(arena: npt.NDArray[np.int32], row_words: int, most_bytes: int = MOST_B
     """A larger arena with the same contents and rows of `row_words`.
 
     Raises:
-        CompileBudgetExceeded: it would have more than `most_bytes`, one step has too many threads, or a search takes
-            too many steps. What was under way is then forgotten; everything else can still be asked.
+        CompileBudgetExceeded: it would have more than `most_bytes`, or one step has too many threads. What was under
+            way is then forgotten; everything else can still be asked.
     """
-    if arena[OVERFLOW] == UNDECIDED:
-        arena[OVERFLOW] = 0
-        raise CompileBudgetExceeded(
-            "whether what was used leaves values to end this text with takes too many steps to decide; ask for fewer "
-            "items that differ, or for items with more values"
-        )
     if arena[OVERFLOW] == SCRATCH_FULL and arena[SCRATCH_CAPACITY] >= MAXIMUM_SCRATCH:
         arena[OVERFLOW] = 0
         raise CompileBudgetExceeded("the grammar is too ambiguous: one byte leads to more threads than fit")

@@ -273,8 +273,10 @@ class _Assembler:
         if choices:
             self.choices(shapes, pc, choices, len(shape.witnesses))
             for number, choice in enumerate(choices):
+                at = self.words[pc + OBJECT_CHOICES] + CHOICE_WORDS * number
+                if has_memory and choice.names is not None:
+                    self.blocks.refer(self.words[at] + STRING_TEXTS, choice.names, texts_left)
                 if choice.names in scarce:
-                    at = self.words[pc + OBJECT_CHOICES] + CHOICE_WORDS * number
                     self.words[at + CHOICE_NAMES] = scarce[choice.names]
                     self.words[at + CHOICE_LEFT] = left[choice.names]
         return pc

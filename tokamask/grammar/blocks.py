@@ -31,7 +31,7 @@ class Blocks:
         # Where each begins, counted from the first, by what it is made of and how; and where the next one will.
         self._offsets: dict[tuple[Language, BlockMaker], int] = {}
         self._end = 0
-        self._references: list[int] = []  # places of words that hold such an offset
+        self._references: set[int] = set()  # places of words that hold such an offset
 
     def refer(self, place: int, language: Language, made: BlockMaker) -> None:
         """Let the word at `place` refer to a block."""
@@ -42,7 +42,7 @@ class Blocks:
             self._blocks.append(block)
             self._end += len(block)
         self._words[place] = offset
-        self._references.append(place)
+        self._references.add(place)
 
     def behind_words(self) -> npt.NDArray[np.int32]:
         """The finished words, which refer to the blocks behind them, and the blocks."""

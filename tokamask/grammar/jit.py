@@ -50,6 +50,7 @@ ENGINE = (
     "grammar/string_index.py",
     "grammar/repetition.py",
     "grammar/search.py",
+    "grammar/name_order.py",
     "grammar/survival.py",
     "grammar/properties.py",
     "grammar/keys.py",

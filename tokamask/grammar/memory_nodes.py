@@ -33,6 +33,8 @@ STRING_VALUE, NUMBER_VALUE, LITERAL_VALUE, ARRAY_VALUE, OBJECT_VALUE = range(6, 
 # Purposes of a text: a string, the spelling of a number or literal, a name whose value is remembered too, or is not.
 A_STRING, A_SPELLING, A_NAME_WITH_VALUE, A_NAME_ALONE = range(4)
 
+NO_ROOM = 0  # in place of an address
+
 
 @jit
 def node_of(M: Words, kind: int, below: int, first: int, second: int) -> int:
@@ -108,3 +110,16 @@ def first_byte(M: Words, letters: int) -> int:
 @jit
 def is_numeral(byte: int) -> bool:
     return byte == 0x2D or 0x30 <= byte <= 0x39
+
+
+@jit
+def spelled_out(M: Words, letters: int) -> int:
+    """Write the bytes of a text, a word each, where the next frame will be. Their address; NO_ROOM: it is full."""
+    length = text_length(M, letters)
+    if not has_room_for_frame(M, length):
+        return NO_ROOM
+    text = M[FRAMES] + M[FRAME_USED]
+    for i in range(length - 1, -1, -1):
+        M[text + i] = content(M, letters)
+        letters = below(M, letters)
+    return text

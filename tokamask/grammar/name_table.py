@@ -75,6 +75,16 @@ def complete_name(P: Words, names: int, place: int) -> int:
 
 
 @jit
+def is_entry_greater(P: Words, M: Words, names: int, entry: int, text: int, length: int) -> bool:
+    """Whether an entry's name comes behind the text of `length` bytes at address `text` of M, a word each."""
+    for depth in range(length):
+        byte = name_byte(P, names, entry, depth)
+        if byte != M[text + depth]:
+            return byte > M[text + depth]
+    return name_byte(P, names, entry, length) >= 0
+
+
+@jit
 def declared_index(P: Words, names: int, entry: int) -> int:
     return P[names + 2 + entry * NAME_WORDS + 3]
 

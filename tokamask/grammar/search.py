@@ -13,14 +13,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tokamask.grammar.arena import FRAME_USED, FRAMES, OVERFLOW, SEARCH, SEARCH_CAPACITY, SEARCH_FULL, SEARCH_WORDS
+from tokamask.grammar.arena import OVERFLOW, SEARCH, SEARCH_CAPACITY, SEARCH_FULL, SEARCH_WORDS
 from tokamask.grammar.body_states import BACKSLASH, ESCAPE, HEX_0, HEX_1, HEX_2, HEX_3, HIGH_2, QUOTE
 from tokamask.grammar.configurations import MEMORY, address_of, thread_count, thread_of
-from tokamask.grammar.frames import has_room_for_frame
 from tokamask.grammar.jit import jit
 from tokamask.grammar.lexemes import automaton_flags, automaton_move
-from tokamask.grammar.memory_nodes import TEXT, below, content, first_byte, is_numeral, kind_of, text_length
-from tokamask.grammar.name_table import complete_name, name_move
+from tokamask.grammar.memory_nodes import below, content, first_byte, is_numeral
 from tokamask.grammar.program import (
     ACCEPTING,
     ARRAY_AFTER,
@@ -32,25 +30,17 @@ from tokamask.grammar.program import (
     ITEMS_WHITESPACE,
     LEXEME,
     OBJECT_AFTER,
-    OBJECT_COLON,
-    OBJECT_COUNT,
-    OBJECT_IS_FREE,
     OBJECT_KEY,
-    OBJECT_NAMES,
     OBJECT_OPEN,
-    OBJECT_PROPERTIES,
     OBJECT_WHITESPACE,
     STRING,
 )
-from tokamask.grammar.properties import frame_has
-from tokamask.grammar.repetition import is_remembered_in, name_before
 from tokamask.grammar.string_body import BODY, advance_escape, is_escape_state
 
 Words = npt.NDArray[np.int32]
 
 PLACE, TRIED, IS_BEGUN, NOTE = range(SEARCH_WORDS)  # words of a place on the stack
 NO_BYTE = -1
-MOST_STEPS = 500_000  # of one search
 
 
 @jit
@@ -89,67 +79,6 @@ def next_byte(P: Words, M: Words, depth: int) -> int:
             if _is_worth_trying(P, M, thread_of(M, M[at + PLACE], i), byte, M[at + IS_BEGUN]):
                 return byte
     return NO_BYTE
-
-
-@jit
-def is_in_order(P: Words, M: Words, configuration: int) -> bool:
-    """Whether a set need be followed: not behind a name that should have come after others.
-
-    Any order of the names will do, and there are too many of them. The search adds declared ones as they are declared,
-    then all others.
-    """
-    for i in range(thread_count(M, configuration)):
-        t = address_of(M, thread_of(M, configuration, i))
-        if P[M[t]] != OBJECT_COLON or M[t + MEMORY] <= 0:
-            return True
-        record = M[t] - (OBJECT_COLON - OBJECT_OPEN)
-        if _is_next_name(P, M, record, M[t + 1], M[t + 3], M[t + MEMORY]):
-            return True
-    return False
-
-
-@jit
-def _is_next_name(P: Words, M: Words, record: int, data: int, index: int, name: int) -> bool:
-    if _was_begun_before(M, name):
-        return True
-    index = min(index, P[record + OBJECT_COUNT])
-    if P[record + OBJECT_IS_FREE]:
-        for earlier in range(index):
-            if P[record + OBJECT_PROPERTIES + 2 * earlier + 1] and not frame_has(M, data, earlier):
-                return False
-    before = name_before(M, name)
-    if before == 0:
-        return True
-    earlier = _declared_index(P, M, record, content(M, before))
-    if earlier < index or (earlier == P[record + OBJECT_COUNT] and content(M, before) < content(M, name)):
-        return True
-    return _was_begun_before(M, before)
-
-
-@jit
-def _was_begun_before(M: Words, name: int) -> bool:
-    """Whether a name was begun before the search: it stood there whole, or it is what was being read there."""
-    start = M[address_of(M, thread_of(M, M[M[SEARCH] + PLACE], 0)) + MEMORY]
-    if start <= 0:
-        return False
-    return (kind_of(M, start) == TEXT and below(M, start) == below(M, name)) or is_remembered_in(M, name, start)
-
-
-@jit
-def _declared_index(P: Words, M: Words, record: int, letters: int) -> int:
-    """The index of a declared name; their number for others."""
-    length = text_length(M, letters)
-    if not has_room_for_frame(M, length):
-        return 0
-    text = M[FRAMES] + M[FRAME_USED]  # what is free behind all frames, to turn the letters around
-    for i in range(length - 1, -1, -1):
-        M[text + i] = content(M, letters)
-        letters = below(M, letters)
-    place = 0
-    for i in range(length):
-        place = name_move(P, P[record + OBJECT_NAMES], place, M[text + i])
-    index = complete_name(P, P[record + OBJECT_NAMES], place)
-    return P[record + OBJECT_COUNT] if index < 0 else index
 
 
 @jit

@@ -14,8 +14,6 @@ import numpy.typing as npt
 from tokamask.grammar.arena import (
     CONFIGURATION_WORDS,
     CONFIGURATIONS,
-    FRAME_USED,
-    FRAMES,
     FULL,
     LIST_USED,
     LISTS,
@@ -24,7 +22,6 @@ from tokamask.grammar.arena import (
     SCRATCH_COUNT,
     SEARCH,
     SEARCH_WORDS,
-    UNDECIDED,
 )
 from tokamask.grammar.closure import close_scratch
 from tokamask.grammar.configurations import (
@@ -40,11 +37,11 @@ from tokamask.grammar.configurations import (
     thread_count,
     thread_of,
 )
-from tokamask.grammar.frames import has_room_for_frame
 from tokamask.grammar.jit import jit
 from tokamask.grammar.lexemes import automaton_flags, automaton_move
 from tokamask.grammar.memory import HOLE
-from tokamask.grammar.memory_nodes import below, content, text_length
+from tokamask.grammar.memory_nodes import NO_ROOM, below, content, spelled_out, text_length
+from tokamask.grammar.name_order import is_in_order
 from tokamask.grammar.program import (
     ACCEPTING,
     ARRAY_DISTINCT,
@@ -56,7 +53,7 @@ from tokamask.grammar.program import (
     STRING_TEXTS,
 )
 from tokamask.grammar.repetition import has_fewer_items, is_outermost_item, may_repeat, next_beginning
-from tokamask.grammar.search import MOST_STEPS, NO_BYTE, PLACE, begin_search, deepen, is_in_order, next_byte
+from tokamask.grammar.search import NO_BYTE, PLACE, begin_search, deepen, next_byte
 from tokamask.grammar.string_body import is_escape_state
 from tokamask.grammar.string_index import newest_beginning, strings_beginning
 from tokamask.grammar.threads import read_byte
@@ -126,17 +123,13 @@ def _unused_texts(P: Words, M: Words, thread: int) -> int:
     node = newest_beginning(M, below(M, memory), letters)
     while node:
         used = content(M, content(M, node))
-        length = text_length(M, used) - text_length(M, letters)
-        if not has_room_for_frame(M, length):
+        text = spelled_out(M, used)
+        if text == NO_ROOM:
             return UNKNOWN
-        rest = M[FRAMES] + M[FRAME_USED]  # what is free behind all frames, to turn the letters around
-        for i in range(length - 1, -1, -1):
-            M[rest + i] = content(M, used)
-            used = below(M, used)
         state = M[t + 2]
-        for i in range(length):
+        for i in range(text_length(M, letters), text_length(M, used)):
             if state >= 0:
-                state = automaton_move(P, P[pc + 3], state, M[rest + i])
+                state = automaton_move(P, P[pc + 3], state, M[text + i])
         if state >= 0 and automaton_flags(P, P[pc + 3], state) & ACCEPTING:
             left -= 1
         used_strings -= 1
@@ -211,7 +204,6 @@ def _reaches_free(P: Words, M: Words, configuration: int) -> int:
     """
     begin_search(P, M, configuration)
     depth = 0
-    steps = 0
     while depth >= 0:
         byte = next_byte(P, M, depth)
         if byte == NO_BYTE:
@@ -221,6 +213,8 @@ def _reaches_free(P: Words, M: Words, configuration: int) -> int:
         if target == FULL:
             return FULL
         if target == 0 or not is_in_order(P, M, target):
+            if M[OVERFLOW]:
+                return FULL
             continue
         if _has_survivor(P, M, target):
             for i in range(depth + 1):
@@ -228,14 +222,10 @@ def _reaches_free(P: Words, M: Words, configuration: int) -> int:
                 if thread_count(M, place) == 1:
                     M[M[CONFIGURATIONS] + place * CONFIGURATION_WORDS + SURVIVING] = place
             return 1
-        steps += 1
-        if steps > MOST_STEPS:
-            M[OVERFLOW] = UNDECIDED
-            return FULL
         if not deepen(P, M, depth, target, 0):
             return FULL
         depth += 1
-    return 0
+    return FULL if M[OVERFLOW] else 0
 
 
 @jit

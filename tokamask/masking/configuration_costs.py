@@ -20,7 +20,6 @@ from tokamask.grammar.arena import (
     SEARCH_WORDS,
     THREAD_WORDS,
     THREADS,
-    UNDECIDED,
     WALK,
     WALK_CAPACITY,
     WALK_FULL,
@@ -38,8 +37,9 @@ from tokamask.grammar.configurations import (
     thread_of,
 )
 from tokamask.grammar.jit import jit
+from tokamask.grammar.name_order import is_in_order
 from tokamask.grammar.program import ARRAY_NEXT, ITEMS_NEXT, OBJECT_NEXT
-from tokamask.grammar.search import MOST_STEPS, NO_BYTE, NOTE, PLACE, begin_search, deepen, is_in_order, next_byte
+from tokamask.grammar.search import NO_BYTE, NOTE, PLACE, begin_search, deepen, next_byte
 from tokamask.grammar.survival import is_free, step
 from tokamask.masking.automaton_costs import NEVER, byte_cost, cost_sum
 from tokamask.masking.record_costs import thread_cost
@@ -110,7 +110,6 @@ def _least_beyond(P: Words, M: Words, K: Words, configuration: int, most: int) -
     """
     begin_search(P, M, configuration)
     depth = 0
-    steps = 0
     passed = NEVER
     while depth >= 0:
         byte = next_byte(P, M, depth)
@@ -126,6 +125,8 @@ def _least_beyond(P: Words, M: Words, K: Words, configuration: int, most: int) -
         if target == FULL:
             return FULL
         if target == 0 or not is_in_order(P, M, target):
+            if M[OVERFLOW]:
+                return FULL
             continue
         best = NEVER
         for i in range(thread_count(M, target)):
@@ -139,14 +140,10 @@ def _least_beyond(P: Words, M: Words, K: Words, configuration: int, most: int) -
         if best > most:
             passed = min(passed, best)
             continue
-        steps += 1
-        if steps > MOST_STEPS:
-            M[OVERFLOW] = UNDECIDED
-            return FULL
         if not deepen(P, M, depth, target, spent):
             return FULL
         depth += 1
-    return passed
+    return FULL if M[OVERFLOW] else passed
 
 
 @jit

@@ -103,6 +103,21 @@ def test_all_values_in_turn() -> None:
     assert result.offset == len(json.dumps(names)) - 1  # no comma behind the last
 
 
+def test_two_arrays_of_the_same_texts() -> None:
+    """Their strings share a record, and how many texts are left is told once."""
+    names = [f"{letter}{digit}" for letter in "abcd" for digit in range(3)]
+    listed = {"enum": names}
+    properties = {
+        "some": {"type": "array", "uniqueItems": True, "items": listed},
+        "others": {"type": "array", "uniqueItems": True, "items": {"anyOf": [listed, {"type": "null"}]}},
+    }
+    grammar = Grammar.from_json_schema({"type": "object", "properties": properties}, whitespace="none")
+    for name, values in (("some", names), ("others", [*names, None])):
+        text = json.dumps({name: values}, separators=(",", ":"))
+        assert grammar.check(text).ok
+        assert grammar.check(text[:-2] + ",").offset == len(text) - 2
+
+
 def closed(**properties: Any) -> dict[str, Any]:
     """Objects of exactly these properties."""
     return {
