@@ -19,8 +19,11 @@ from tests.runtime.tiny_models import tiny_llama, tiny_tokenizer
 from tokamask.errors import BudgetTooSmall, VocabularyMismatch
 from tokamask.grammar.grammar import Grammar
 from tokamask.integrations.hugging_face import GrammarLogitsProcessor
+from tokamask.masking.bitmask import bitmask_words
 from tokamask.masking.compiler import GrammarCompiler
 from tokamask.masking.vocabulary import Vocabulary
+from tokamask.runtime import step_masks
+from tokamask.runtime.device_rows import DeviceRows
 
 Schema = Mapping[str, Any]
 
@@ -162,6 +165,34 @@ def test_a_batch_with_a_constraint_per_prompt_equals_its_rows(beams: int, model:
         alone = GrammarLogitsProcessor.for_model(model, tokenizer, schema=schema)
         (expected,) = generate(model, encoded(tokenizer, prompt), alone, num_beams=beams)
         assert tokenizer.decode(row, skip_special_tokens=True) == tokenizer.decode(expected, skip_special_tokens=True)
+
+
+@pytest.mark.parametrize("options", [{}, {"num_beams": 3}, {"do_sample": True, "num_return_sequences": 2}], ids=str)
+def test_rows_kept_on_a_device_change_nothing(
+    options: dict[str, Any], model: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The device is the CPU, treated as if it were another; three rows of masks have room there, or all."""
+    inputs = encoded(tokenizer, ["where? ", "what is your name, please? ", "sure?"])
+    row_bytes = 4 * bitmask_words(model.config.vocab_size)
+    tables: list[DeviceRows] = []
+
+    def rows_written() -> torch.Tensor:
+        schemas = [POINT, NAME, None]
+        torch.manual_seed(0)
+        processor = GrammarLogitsProcessor.for_model(model, tokenizer, schema=schemas, max_new_tokens=60)
+        return generate(model, inputs, processor, **options)
+
+    expected = rows_written()
+    for most_rows in (3, 1000):
+
+        def device_rows(size: int, device: torch.device, most_bytes: int = most_rows * row_bytes) -> DeviceRows:
+            tables.append(DeviceRows(size, device, most_bytes))
+            return tables[-1]
+
+        monkeypatch.setattr(step_masks, "device_rows", device_rows)
+        assert torch.equal(rows_written(), expected)
+    small, large = tables
+    assert 0 < large.bytes_copied < small.bytes_copied
 
 
 def test_samples_of_a_batch_keep_their_constraints(model: Any, tokenizer: Any) -> None:

@@ -7,19 +7,19 @@ import pytest
 import torch
 
 from tokamask.errors import InvalidLogits
-from tokamask.runtime.choice import Choices, choose, unpack_bitmask
+from tokamask.runtime.choice import Choices, choose
 from tokamask.runtime.noise import gumbel_noise
 from tokamask.runtime.sampling import Sampling
 
 GREEDY = Sampling(temperature=0)
-NOTHING_MASKED = np.zeros((0, 5), dtype=np.bool_)
+NOTHING_MASKED = torch.zeros((0, 5), dtype=torch.bool)
 LOGITS = torch.tensor([[1.0, 4.0, 2.0, 3.0, 0.0], [0.0, 1.0, 2.0, 3.0, 4.0]], dtype=torch.float64)
 
 
 def pick(logits: torch.Tensor, sampling: Sampling = GREEDY, mask: dict[int, list[int]] | None = None) -> Choices:
     """Choose with `mask`: row -> allowed ids."""
     rows = sorted(mask or {})
-    allowed = np.zeros((len(rows), logits.shape[-1]), dtype=np.bool_)
+    allowed = torch.zeros((len(rows), logits.shape[-1]), dtype=torch.bool)
     for place, row in enumerate(rows):
         allowed[place, (mask or {})[row]] = True
     keys = list(range(len(logits)))
@@ -117,10 +117,3 @@ def test_a_bad_place_leaves_the_others_alone(sampling: Sampling, bad: float) -> 
         (choices.gaps, expected.gaps),
     ):
         assert facts[1] == expected_facts[1]
-
-
-@pytest.mark.parametrize("size", [1, 31, 32, 33, 100])
-def test_unpacked_bits_are_those_of_the_words(size: int) -> None:
-    words = np.random.default_rng(size).integers(-(2**31), 2**31, (3, -(-size // 32)), dtype=np.int32)
-    expected = [[bool(int(row[i >> 5]) >> (i & 31) & 1) for i in range(size)] for row in words]
-    assert unpack_bitmask(words, size).tolist() == expected

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+import torch
 
 from tests.runtime.drafters import always_drafting
 from tokamask import Grammar, Sampling, load_demo
 from tokamask.masking.bitmask import allocate_bitmask
-from tokamask.runtime.choice import choose, unpack_bitmask
+from tokamask.runtime.choice import choose
 from tokamask.runtime.decode import NEAR_TIE, Request, Row, decode
 from tokamask.runtime.model import Model
 from tokamask.runtime.model_loader import load_model, shared_compiler
@@ -18,6 +19,7 @@ from tokamask.runtime.pace import MeasuredPace
 from tokamask.runtime.prompts import Prompt
 from tokamask.runtime.sampling import Sampling as SamplingOptions
 from tokamask.runtime.speculation import Speculation
+from tokamask.runtime.step_masks import unpack_bitmask
 
 pytestmark = pytest.mark.model
 
@@ -74,7 +76,7 @@ def gap_behind(model: Model, request: Request, prefix: Sequence[int], sampling: 
         keys=[noise_key(request.seed, request.sample, request.attempt, len(prefix))],
         possible={},
         masked=[0],
-        allowed=unpack_bitmask(bitmask, model.vocabulary.size),
+        allowed=torch.from_numpy(unpack_bitmask(bitmask, model.vocabulary.size)),
     )
     return choices.gaps[0]
 

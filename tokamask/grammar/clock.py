@@ -7,16 +7,18 @@ is written down state by state, from the end to the start, each kind of state on
 
 from __future__ import annotations
 
+from array import array
 from functools import cache
 
 import numpy as np
 
-from tokamask.grammar.automaton import Rows, flat
+from tokamask.grammar.automaton import flat
 from tokamask.grammar.language import Language, frozen
 
 _DIGITS = "0123456789"
 _COLUMN = {character: column for column, character in enumerate("+-." + _DIGITS + ":Zz", 1)}
 _BYTE_CLASS = bytes(_COLUMN.get(chr(byte), 0) for byte in range(256))
+_WIDTH = 1 + len(_COLUMN)
 _DAY = 24 * 60
 
 
@@ -26,7 +28,7 @@ def full_time() -> Language:
     rows = _Rows()
     rows.time()
     # The start was written last and must be state 0; the first one is the end.
-    written = np.array(rows.rows[::-1], dtype=np.int32)
+    written = np.frombuffer(rows.targets, dtype=np.intc).reshape(-1, _WIDTH)[::-1]
     last = len(written) - 1
     turned = np.where(written < 0, -1, last - written)
     return frozen(np.frombuffer(_BYTE_CLASS, dtype=np.uint8), flat(turned, np.arange(last + 1) == last))
@@ -50,17 +52,24 @@ def date_time(date: Language) -> Language:
 
 
 class _Rows:
+    """The states written so far.
+
+    Attributes:
+        targets: where each state goes on from each column, -1 for nowhere; row by row. An array from the beginning, as
+            other threads would wait for all of it to be made into one.
+    """
+
     def __init__(self) -> None:
-        self.rows: Rows = []
+        self.targets = array("i")
 
     def state(self, edges: dict[str, int]) -> int:
         """A new state that goes on with each of the characters of a key to the same state."""
-        row = [-1] * (len(_COLUMN) + 1)
+        row = [-1] * _WIDTH
         for characters, target in edges.items():
             for character in characters:
                 row[_COLUMN[character]] = target
-        self.rows.append(row)
-        return len(self.rows) - 1
+        self.targets.extend(row)
+        return len(self.targets) // _WIDTH - 1
 
     def time(self) -> int:
         end = self.state({})
@@ -97,7 +106,7 @@ class _Rows:
         """Behind the seconds: a fraction or none, then one of the zones."""
         fraction = self.state(zones)
         for digit in _DIGITS:
-            self.rows[fraction][_COLUMN[digit]] = fraction
+            self.targets[fraction * _WIDTH + _COLUMN[digit]] = fraction
         return self.state({".": self.state({_DIGITS: fraction}), **zones})
 
     def hour(self, local: list[int]) -> int:

@@ -18,10 +18,9 @@ import torch
 from transformers import LogitsProcessor
 
 from tokamask.errors import BudgetTooSmall, TokenRejected, VocabularyMismatch
-from tokamask.masking.bitmask import allocate_bitmask
-from tokamask.runtime.choice import unpack_bitmask
 from tokamask.runtime.constraints import Specification, read_constraint
 from tokamask.runtime.model_loader import load_model, shared_compiler
+from tokamask.runtime.step_masks import StepMasks
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -76,7 +75,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
         self._vocabulary = _shared_vocabulary(per_prompt)
         self._starts = [None if compiled is None else compiled.matcher() for compiled in per_prompt]
         self._max_new_tokens = max_new_tokens
-        self._bitmask = allocate_bitmask(0, self._vocabulary.size)
+        self._masks: StepMasks | None = None
         for start in self._starts:
             if max_new_tokens is not None and start is not None and start.min_tokens_left() > max_new_tokens:
                 raise BudgetTooSmall(start.min_tokens_left(), max_new_tokens)
@@ -137,13 +136,14 @@ class GrammarLogitsProcessor(LogitsProcessor):
                 f"{self._vocabulary.size}; make it with GrammarLogitsProcessor.for_model(model, ...)"
             )
         prefixes = self._locate(input_ids.cpu().numpy().copy())  # the caller may write into its own
-        if len(self._bitmask) != len(prefixes):
-            self._bitmask = allocate_bitmask(len(prefixes), self._vocabulary.size)
-        self._bitmask.fill(-1)
+        masks = self._masks
+        if masks is None or masks.device != scores.device:
+            masks = self._masks = StepMasks(len(prefixes), self._vocabulary.size, scores.device)
+        if len(masks.bitmask) != len(prefixes):
+            masks.provide(len(prefixes))
         for row, prefix in enumerate(prefixes):
-            prefix.fill(self._bitmask, row, self._max_new_tokens)
-        allowed = torch.from_numpy(unpack_bitmask(self._bitmask, self._vocabulary.size))
-        return scores.masked_fill(~allowed.to(scores.device), -math.inf)
+            prefix.fill(masks, row, self._max_new_tokens)
+        return scores.masked_fill(~masks.allowed(range(len(prefixes))), -math.inf)
 
     def _locate(self, rows: TokenIds) -> list[_Prefix]:
         """The state of every row; all rows are prompts if one of them cannot be anything else."""
@@ -232,14 +232,15 @@ class _Prefix:
         self.generated = generated
         self.children: dict[int, _Prefix] = {}
 
-    def fill(self, bitmask: npt.NDArray[np.int32], row: int, max_new_tokens: int | None) -> None:
-        """Write the mask into a row of the bitmask that is all ones."""
+    def fill(self, masks: StepMasks, row: int, max_new_tokens: int | None) -> None:
+        """Write the row's mask."""
         if self.matcher is None or self.matcher.is_terminated:
+            masks.free(row)
             return
         tokens_left = None if max_new_tokens is None else max_new_tokens - self.generated
         if tokens_left is not None and tokens_left < self.matcher.min_tokens_left():
             tokens_left = None  # a draft that no mask allowed; it has no continuation that fits, and needs none
-        self.matcher.fill_bitmask(bitmask, row, tokens_left)
+        masks.fill(row, self.matcher, tokens_left)
 
 
 def _shared_vocabulary(constraints: Sequence[CompiledGrammar | None]) -> Vocabulary:

@@ -6,6 +6,7 @@ finds them again in another by reading the text once more (see `Matcher`).
 
 from __future__ import annotations
 
+import itertools
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -33,6 +34,8 @@ __all__ = ["Engine"]
 SHORTEST_BYTES = 320
 """What `Shortest` keeps for a configuration: an entry in each of two dictionaries, three integers and a pair."""
 
+_NUMBERS = itertools.count()
+
 
 @cache
 def _request_entry() -> Callable[..., int]:
@@ -54,6 +57,7 @@ class Engine:
 
     Attributes:
         start: the configuration before the first byte.
+        number: which engine of this process it is; no other ever has the same.
         is_used: set by every question; the cache resets it.
         settled_bytes: how large the engine was when a text was last read again to go on here.
         lock, ask, book_address: for who cannot afford `call`. `ask(book_address, question, a, b, c, d, e)`, under the
@@ -74,6 +78,7 @@ class Engine:
         "book_address",
         "is_used",
         "lock",
+        "number",
         "program",
         "settled_bytes",
         "start",
@@ -88,6 +93,7 @@ class Engine:
         engine_cache: EngineCache,
         arena: npt.NDArray[np.int32] | None = None,
     ) -> None:
+        self.number = next(_NUMBERS)
         self.program = program
         self.vocabulary = vocabulary
         self.lock = threading.Lock()

@@ -8,7 +8,7 @@ is near enough. So the mask is exact, and where the graph is too large to be sea
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 from functools import lru_cache
 
 import numpy as np
@@ -181,6 +181,10 @@ class MiddleMatcher(Matcher):
         if not 0 <= row < len(bitmask):
             raise IndexError(f"row {row} of a bitmask with {len(bitmask)} rows")
         self._middle.fill(configuration, bitmask[row], tokens_left)
+
+    def mask_name(self, tokens_left: int | None = None) -> Hashable:
+        """None: a mask always depends on how many tokens are left."""
+        return None
 
     def min_tokens_left(self) -> int:
         if self._history[1] < 0:

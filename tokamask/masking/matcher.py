@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
@@ -281,6 +281,23 @@ class Matcher:
         clear_tokens(row, self._stops.tolist())
         if tokens_left is None or tokens_left >= needed:
             set_tokens(row, [self._think_until])
+
+    @_telling_where
+    def mask_name(self, tokens_left: int | None = None) -> Hashable:
+        """What `fill_bitmask` would write, by name: in this process masks with equal names are equal. None: no name.
+
+        Unequal names may stand for equal masks. With `tokens_left` only masks have one that were filled before, and
+        that the tokens left do not make smaller.
+        """
+        engine, configuration = self._present_engine(), self._history[1]
+        if tokens_left is not None and configuration >= 0:
+            if configuration == _THINKING:
+                is_ample = tokens_left > self.min_tokens_left()
+            else:
+                is_ample = engine.shortest.is_ample(configuration, tokens_left, self._stop_count)
+            if not is_ample:
+                return None
+        return engine.number, configuration, self._stop_set, self._think_until
 
     def _bind(self, bitmask: npt.NDArray[np.int32]) -> None:
         words = bitmask_words(self._compiled.vocabulary.size)

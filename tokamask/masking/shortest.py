@@ -166,6 +166,11 @@ class Shortest:
                 if 0 < distance <= left + 1:
                     set_tokens(row, [token])
 
+    def is_ample(self, configuration: int, tokens_left: int, stop_count: int) -> bool:
+        """Whether `restrict` is known to clear nothing; where it was never asked nothing is known."""
+        bound = self._bounds.get(configuration)
+        return bound is not None and self._is_bounded_by_cost and bound <= tokens_left - 1 - bool(stop_count)
+
     def _bound(self, configuration: int) -> int:
         """A bound on the cost behind any token: where something is remembered, values may be dearer."""
         twin = self._engine.call(requests.FORGETFUL_OF, configuration)

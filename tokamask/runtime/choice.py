@@ -17,7 +17,7 @@ from tokamask.errors import InvalidLogits
 from tokamask.runtime.noise import gumbel_noise
 from tokamask.runtime.sampling import Sampling, truncate
 
-__all__ = ["Choices", "choose", "unpack_bitmask"]
+__all__ = ["Choices", "choose", "choosing_device"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def choose(
     keys: Sequence[int],
     possible: Mapping[int, npt.NDArray[np.bool_]],
     masked: Sequence[int],
-    allowed: npt.NDArray[np.bool_],
+    allowed: torch.Tensor,
 ) -> Choices:
     """Choose one token for every place of `logits` (places, V), which may be overwritten.
 
@@ -76,24 +76,23 @@ def choose(
         keys: one noise key per place (see `noise_key`); not looked at when greedy.
         possible: place -> bool (V,): tokens outside of it do not exist for the model's own law (token healing).
         masked: the places with a constraint, ascending.
-        allowed: bool (len(masked), V): their masks.
+        allowed: bool (len(masked), V), on the `choosing_device` of the logits: their masks.
     """
-    if logits.device.type == "mps":
-        logits = logits.cpu()  # there is no float64 there, and the noise needs it
+    logits = logits.to(choosing_device(logits))
     temperature = 1.0 if sampling.is_greedy else sampling.temperature
     scores = logits if logits.dtype == torch.float64 else logits.float()
     if temperature != 1.0:
         scores = scores / temperature
     for place, spelling in possible.items():
-        scores[place].masked_fill_(_on(~spelling, scores), -math.inf)
+        scores[place].masked_fill_(torch.from_numpy(~spelling).to(scores.device), -math.inf)
     total = scores.logsumexp(dim=-1)
 
     mass = total
     if len(masked) == len(scores):
-        scores = scores.masked_fill_(_on(~allowed, scores), -math.inf)
+        scores = scores.masked_fill_(~allowed, -math.inf)
     elif masked:
         index = torch.tensor(masked, device=scores.device)
-        scores[index] = scores[index].masked_fill_(_on(~allowed, scores), -math.inf)
+        scores[index] = scores[index].masked_fill_(~allowed, -math.inf)
     if masked:
         mass = scores.logsumexp(dim=-1)
 
@@ -117,12 +116,6 @@ def choose(
     )
 
 
-def unpack_bitmask(bitmask: npt.NDArray[np.int32], size: int) -> npt.NDArray[np.bool_]:
-    """bool (rows, size) of an int32 (rows, ceil(size / 32)) bitmask."""
-    octets = np.ascontiguousarray(bitmask, dtype="<i4").view(np.uint8)
-    return np.unpackbits(octets, axis=1, count=size, bitorder="little").view(np.bool_)
-
-
-def _on(mask: npt.NDArray[np.bool_], scores: torch.Tensor) -> torch.Tensor:
-    return torch.from_numpy(mask).to(scores.device)
-
+def choosing_device(logits: torch.Tensor) -> torch.device:
+    """Where `choose` works: where the logits are, but for "mps", which has no float64, and the noise needs it."""
+    return torch.device("cpu") if logits.device.type == "mps" else logits.device

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 
 from tokamask.masking.bitmask import allocate_bitmask
-from tokamask.runtime.choice import choose, unpack_bitmask
+from tokamask.runtime.choice import choose, choosing_device
 from tokamask.runtime.healing import Healing
 from tokamask.runtime.model import Context, CroppableContext, Model
 from tokamask.runtime.noise import noise_key
@@ -34,6 +34,7 @@ from tokamask.runtime.turns import Planner, Turn
 if TYPE_CHECKING:
     from tokamask.masking.matcher import Matcher
     from tokamask.masking.vocabulary import Vocabulary
+    from tokamask.runtime.step_masks import StepMasks
 
 __all__ = ["NEAR_TIE", "Request", "Row", "decode", "whole_characters"]
 
@@ -108,25 +109,23 @@ class Row:
         """bool (V,): the tokens that agree with the prompt's end; None once it is spelled."""
         return None if self._healing is None else self._healing.candidates()
 
-    def fill(self, bitmask: npt.NDArray[np.int32], place: int) -> None:
-        """Fill row `place` of the bitmask with what the constraint allows within the budget."""
+    def fill(self, masks: StepMasks, place: int) -> None:
+        """Write to `place` what the constraint allows within the budget."""
         matcher = self.request.matcher
         assert matcher is not None, "free text has no mask"
         start = time.perf_counter()
         if self._healing is None:
-            matcher.fill_bitmask(bitmask, place, self.tokens_left)
+            masks.fill(place, matcher, self.tokens_left)
         else:
-            _pack(self._healing.allowed(self.tokens_left), bitmask[place])
+            masks.write(place, self._healing.allowed(self.tokens_left))
         self.mask_seconds += time.perf_counter() - start
         self.masks += 1
 
-    def fill_ahead(
-        self, matcher: Matcher, token: int, ahead: int, bitmask: npt.NDArray[np.int32], place: int
-    ) -> None:
-        """Move a fork of the row's matcher on by the last of `ahead` drafted tokens, and fill the mask behind it."""
+    def fill_ahead(self, matcher: Matcher, token: int, ahead: int, masks: StepMasks, place: int) -> None:
+        """Move a fork of the row's matcher on by the last of `ahead` drafted tokens, and write the mask behind it."""
         start = time.perf_counter()
         matcher.accept_token(token)
-        matcher.fill_bitmask(bitmask, place, self.tokens_left - ahead)
+        masks.fill(place, matcher, self.tokens_left - ahead)
         self.mask_seconds += time.perf_counter() - start
         self.masks += 1
 
@@ -242,9 +241,9 @@ def decode(
         logits = logits[wanted]
     if not (isinstance(context, CroppableContext) and context.can_crop):
         speculation = None
-    planner = Planner(rows, speculation)
+    planner = Planner(rows, speculation, choosing_device(logits))
     turns = planner.plan(rows, longest_draft=0)
-    _choose(turns, logits, sampling, planner.bitmask)
+    _choose(turns, logits, sampling, planner.masks)
     planner.observe_choices(turns)
     yield rows
     while going_on := [index for index, row in enumerate(rows) if row.finish_reason is None]:
@@ -255,7 +254,7 @@ def decode(
         _take_back(context, [turns[index] for index in going_on])
         turns = planner.plan(rows, planner.longest_draft(len(rows)))
         logits = _read(context, turns)
-        _choose(turns, logits, sampling, planner.bitmask)
+        _choose(turns, logits, sampling, planner.masks)
         planner.observe_choices(turns)
         planner.observe_time(turns, time.perf_counter() - started)
         yield rows
@@ -278,13 +277,11 @@ def _read(context: Context, turns: Sequence[Turn]) -> torch.Tensor:
     return context.extend_all(tokens)
 
 
-def _choose(
-    turns: Sequence[Turn], logits: torch.Tensor, sampling: Sampling, bitmask: npt.NDArray[np.int32]
-) -> None:
+def _choose(turns: Sequence[Turn], logits: torch.Tensor, sampling: Sampling, masks: StepMasks) -> None:
     """One token for every row, and one more for every guess that comes true."""
     places = [(turn, ahead) for turn in turns for ahead in range(1 + turn.width)]
     masked = [place for place, (turn, _) in enumerate(places) if turn.row.request.matcher is not None]
-    masks = [turn.mask + ahead for turn, ahead in places if turn.row.request.matcher is not None]
+    filled = [turn.mask + ahead for turn, ahead in places if turn.row.request.matcher is not None]
     choices = choose(
         logits,
         sampling,
@@ -293,7 +290,7 @@ def _choose(
             place: tokens for place, (turn, _) in enumerate(places) if (tokens := turn.row.possible()) is not None
         },
         masked=masked,
-        allowed=unpack_bitmask(bitmask[masks], logits.shape[-1]),
+        allowed=masks.allowed(filled),
     )
     place = 0
     for number, turn in enumerate(turns):
@@ -317,11 +314,3 @@ def _choose(
 def whole_characters(data: bytes | bytearray) -> str:
     """The text of `data` without a character that is still incomplete at its end."""
     return codecs.getincrementaldecoder("utf-8")(errors="replace").decode(data)
-
-
-def _pack(allowed: npt.NDArray[np.bool_], words: npt.NDArray[np.int32]) -> None:
-    """Write bool (V,) into one row of a bitmask."""
-    octets = np.zeros(4 * len(words), dtype=np.uint8)
-    packed = np.packbits(allowed, bitorder="little")
-    octets[: len(packed)] = packed
-    words[:] = octets.view("<i4")

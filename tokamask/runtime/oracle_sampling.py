@@ -26,7 +26,7 @@ import numpy.typing as npt
 import torch
 
 from tokamask.errors import BudgetTooSmall, InvalidLogits
-from tokamask.masking.bitmask import allocate_bitmask, unpack_row
+from tokamask.masking.bitmask import unpack_row
 from tokamask.masking.oracle_trie import AllowedTokens, OracleTrie, RecentRows, Walk
 from tokamask.masking.rejection import log_sum_exp
 from tokamask.runtime.budget import can_close
@@ -34,6 +34,7 @@ from tokamask.runtime.decode import Request, Row
 from tokamask.runtime.draw import Draw
 from tokamask.runtime.model import Context, CroppableContext, Model
 from tokamask.runtime.noise import gumbel_noise, noise_key
+from tokamask.runtime.step_masks import StepMasks
 
 __all__ = ["Mode", "TrieDraws", "TrieSampler", "draw_on_trie"]
 
@@ -149,7 +150,7 @@ class TrieSampler:
         self._temperature = temperature
         self._reader = _Reader(model, request.prompt.token_ids)
         self._rows = RecentRows(cache_bytes)
-        self._bitmask = allocate_bitmask(1, request.vocabulary.size)
+        self._masks = StepMasks(1, request.vocabulary.size, CPU)
         self._started = time.perf_counter()
 
     def draw(self, sample: int, mode: Mode, *, max_attempts: int = MAX_ATTEMPTS) -> tuple[Draw, float]:
@@ -248,8 +249,8 @@ class TrieSampler:
         if possible is not None:
             scores[~possible] = -math.inf
         total = _log_total(scores)
-        row.fill(self._bitmask, 0)
-        allowed = unpack_row(self._bitmask[0], len(scores)) & (scores > -math.inf)
+        row.fill(self._masks, 0)
+        allowed = unpack_row(self._masks.bitmask[0], len(scores)) & (scores > -math.inf)
         token_ids = np.flatnonzero(allowed).astype(np.int32)
         return AllowedTokens(token_ids, scores[token_ids] - total)
 

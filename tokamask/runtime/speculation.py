@@ -26,12 +26,10 @@ from tokamask.runtime.pace import MeasuredPace, Pace
 from tokamask.runtime.transformers_model import TransformersModel
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from tokamask.masking.vocabulary import Vocabulary
     from tokamask.runtime.decode import Row
     from tokamask.runtime.prompts import Prompt
+    from tokamask.runtime.step_masks import StepMasks
 
 __all__ = ["Draft", "Speculation", "check_speculation", "draft_for", "read_speculation"]
 
@@ -85,19 +83,18 @@ def read_speculation(model: Model, wish: Any) -> Speculation | None:
     return Speculation(_PACES.setdefault(owner, MeasuredPace()))
 
 
-def draft_for(
-    row: Row, drafter: Drafter, pace: Pace, limit: int, bitmask: npt.NDArray[np.int32], place: int
-) -> Draft:
+def draft_for(row: Row, drafter: Drafter, pace: Pace, limit: int, masks: StepMasks, place: int) -> Draft:
     """Guess at most `limit` tokens of a row.
 
-    The masks of the choices behind them are written to the bitmask, after that of the row's next choice, which is there
-    already: in row `place`. Tokens that would end the row are not guessed, as nothing is read behind them.
+    The masks of the choices behind them are written after that of the row's next choice, which is there already: at
+    `place`. Tokens that would end the row are not guessed, as nothing is read behind them.
     """
     draft = Draft()
     limit = min(limit, row.tokens_left - 1)
     stops = row.request.vocabulary.stop_token_ids
     size = row.request.vocabulary.size
     ahead = None if row.request.matcher is None else row.request.matcher.fork()
+    bitmask = masks.bitmask
 
     def follows(token: int, kind: str) -> bool:
         if not 0 <= token < size or token in stops or not pace.is_hopeful([*draft.kinds, kind]):
@@ -115,7 +112,7 @@ def draft_for(
                 if len(draft) >= limit or not follows(token, guess.kind):
                     break
                 if ahead is not None:
-                    row.fill_ahead(ahead, token, len(draft) + 1, bitmask, place + len(draft) + 1)
+                    row.fill_ahead(ahead, token, len(draft) + 1, masks, place + len(draft) + 1)
                     if not bitmask[place + len(draft) + 1].any():
                         return draft
                 draft.tokens.append(token)
@@ -123,4 +120,3 @@ def draft_for(
             if len(draft) > grown:
                 break
     return draft
-
