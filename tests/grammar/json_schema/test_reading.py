@@ -179,6 +179,36 @@ def test_one_of_with_overlapping_branches(branches: list[Any], valid: list[Any],
     check({"items": {"oneOf": branches}}, [[value] for value in valid], [[value] for value in invalid])
 
 
+@pytest.mark.parametrize("depth", [1, 8])
+@pytest.mark.parametrize(
+    ("schema_around", "value_around"),
+    [
+        (lambda schema: {"type": "object", "properties": {"a": schema}, "required": ["a"]}, lambda value: {"a": value}),
+        (
+            lambda schema: {
+                "type": "object",
+                "properties": {"a": schema, "b": schema},
+                "minProperties": 1,
+                "additionalProperties": False,
+            },
+            lambda value: {"a": value},
+        ),
+        (lambda schema: {"type": "array", "contains": schema, "maxItems": 1}, lambda value: [value]),
+    ],
+)
+def test_one_of_with_branches_that_overlap_deep_inside(schema_around: Any, value_around: Any, depth: int) -> None:
+    def within(innermost: Any, around: Any) -> Any:
+        for _ in range(depth):
+            innermost = around(innermost)
+        return innermost
+
+    limits: list[dict[str, Any]] = [{"minimum": 1}, {"minimum": 4}, {"maximum": 3}]
+    some, many, few = [within({"type": "integer", **limit}, schema_around) for limit in limits]
+    low, middle, high, text = [within(value, value_around) for value in (0, 2, 5, "a")]
+    check({"oneOf": [some, few]}, [low, high], [middle, text])
+    check({"oneOf": [many, few]}, [low, middle, high], [text])
+
+
 def test_hundreds_of_constants_in_one_of() -> None:
     schema = {"oneOf": [{"const": f"value {number}", "title": "x"} for number in range(500)]}
     check(schema, ["value 0", "value 499"], ["value 500", 0])

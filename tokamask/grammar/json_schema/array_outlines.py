@@ -184,8 +184,9 @@ class _Automaton:
         self._horizon = max(
             [len(demand.prefix), demand.minimum, demand.maximum or 0, *[count.start for count in demand.counts]]
         )
-        # What items there may be, by what is asked of them: the same few come again at most places.
-        self._joint: dict[tuple[Node, ...], Node | None] = {}
+        # The same few ways to go on come again at most places.
+        self._last_start = max([count.start for count in demand.counts], default=0)
+        self._known_ways: dict[tuple[Node, Node, tuple[int, ...], int], list[tuple[Node, tuple[int, ...]]]] = {}
 
     def states(self) -> tuple[FormState, ...]:
         """Raises CompileBudgetExceeded, without a pointer, when there are too many."""
@@ -218,27 +219,29 @@ class _Automaton:
         if place.position == demand.maximum:
             return
         position = min(place.position + 1, self._horizon)
-        here = demand.item(place.position)
         before = place.position if place.position < self._horizon else MANY
-        counts = [
-            list(_counting(count, reached, place.position))
-            for count, reached in zip(demand.counts, place.counted, strict=True)
-        ]
-        choices = [(tuple([node for node, _ in each]), tuple([n for _, n in each])) for each in product(*counts)]
         for value, used, has_repeated in self._uses(place):
             most_used = before if value == self._followed.others else 0
-            for asked, counted in choices:
-                item = self._item(here, value, *asked)
-                if item is not None:
-                    self.most_used[item] = max(most_used, self.most_used.get(item, 0))
-                    yield item, _Place(position, counted, used, has_repeated)
+            for item, counted in self._ways(place, value):
+                self.most_used[item] = max(most_used, self.most_used.get(item, 0))
+                yield item, _Place(position, counted, used, has_repeated)
 
-    def _item(self, *asked: Node) -> Node | None:
-        """The node of an item of which all this is asked; None if it is plainly empty."""
-        if asked not in self._joint:
-            item = ANYTHING.union(*asked)
-            self._joint[asked] = None if is_plainly_empty(item) else item
-        return self._joint[asked]
+    def _ways(self, place: _Place, value: Node) -> list[tuple[Node, tuple[int, ...]]]:
+        """What the next item may be, if it is also of node `value`, and what is counted after it."""
+        here = self._demand.item(place.position)
+        key = here, value, place.counted, min(place.position, self._last_start)
+        ways = self._known_ways.get(key)
+        if ways is None:
+            ways = self._known_ways[key] = []
+            counts = [
+                list(_counting(count, reached, place.position))
+                for count, reached in zip(self._demand.counts, place.counted, strict=True)
+            ]
+            for each in product(*counts):
+                item = here.union(value, *[node for node, _ in each])
+                if not is_plainly_empty(item):
+                    ways.append((item, tuple([reached for _, reached in each])))
+        return ways
 
     def _uses(self, place: _Place) -> Iterator[tuple[Node, int, bool]]:
         """What the next item may be, as far as used values matter, and what is used after it."""

@@ -188,6 +188,7 @@ class Catalogue:
         self._by_value: dict[Hashable, Node] = {}
         self._by_content: dict[tuple[int, int], Node] = {}
         self._contents = Contents()
+        self._told_apart = self._merged if options.merges_copies else self._new
 
     def schema(self, schema: Json, scope: Scope, place: Place) -> Node:
         """The node of one schema: a set of one obligation, or of none if it accepts everything."""
@@ -201,8 +202,7 @@ class Catalogue:
             inner = scope
             if "$id" in schema or "id" in schema:
                 inner = scope.entered(schema, pointer_at(place))
-            node = self._merged(schema, inner, place) if self.options.merges_copies else self._new(schema, inner, place)
-            self._by_schema[key] = node
+            node = self._by_schema[key] = self._told_apart(schema, inner, place)
         return node
 
     def _merged(self, schema: dict[str, Json], scope: Scope, place: Place) -> Node:

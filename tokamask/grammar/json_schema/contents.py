@@ -29,29 +29,41 @@ class Contents:
         known = self._known.get((id(schema), id(keywords)))
         if known is None:
             if _IDENTIFIERS.isdisjoint(schema):
-                said = [(name, value) for name, value in schema.items() if name in keywords or name in _MODIFIERS]
-                known = self._numbered("schema", [(name, self._said(name, value, keywords)) for name, value in said])
+                said = [
+                    (name, self._said(name, value, keywords))
+                    for name, value in schema.items()
+                    if name in keywords or name in _MODIFIERS
+                ]
+                known = self._numbered("schema", said)
             else:
                 known = self._numbered("place", [id(schema)])
             self._known[id(schema), id(keywords)] = known
         return known
 
-    def _said(self, keyword: str, value: Json, keywords: Collection[str]) -> int:
-        def each(member: Json) -> int:
-            return self.number(member, keywords) if isinstance(member, dict) else self._value(member)
-
-        match SUBSCHEMAS.get(keyword), value:
+    def _said(self, keyword: str, value: Json, keywords: Collection[str]) -> Hashable:
+        holds = SUBSCHEMAS.get(keyword)
+        if holds is None:
+            return self._value(value)
+        match holds, value:
             case Holds.ONE | Holds.ONE_OR_LIST, dict():
                 return self.number(value, keywords)
             case Holds.LIST | Holds.ONE_OR_LIST, list():
-                return self._numbered("schemas", map(each, value))
+                return self._numbered("schemas", [self._member(member, keywords) for member in value])
             case Holds.MAP | Holds.MAP_OR_NAMES, dict():
-                return self._numbered("named", [(name, each(member)) for name, member in value.items()])
+                return self._numbered(
+                    "named", [(name, self._member(member, keywords)) for name, member in value.items()]
+                )
             case _:
                 return self._value(value)
 
-    def _value(self, value: Json) -> int:
+    def _member(self, member: Json, keywords: Collection[str]) -> Hashable:
+        return self.number(member, keywords) if isinstance(member, dict) else self._value(member)
+
+    def _value(self, value: Json) -> Hashable:
+        """A number, or a text itself, which is equal to none."""
         match value:
+            case str():
+                return value
             case dict():
                 return self._numbered("object", [(name, self._value(item)) for name, item in value.items()])
             case list() | tuple():

@@ -6,8 +6,9 @@ nodes again. There are finitely many sets, so a recursive schema ends here as a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, cast
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from typing import NamedTuple
 
 from tokamask.errors import CompileBudgetExceeded, UnsupportedFeature
 from tokamask.grammar.budget import check_time, present_budget
@@ -21,7 +22,6 @@ from tokamask.grammar.json_schema.demands import (
     BooleanDemand,
     Concern,
     Demand,
-    Exclusivity,
     Node,
     NumberDemand,
     ObjectDemand,
@@ -31,6 +31,7 @@ from tokamask.grammar.json_schema.merging import joint_alternatives
 from tokamask.grammar.json_schema.object_outlines import object_forms, without_stricter
 from tokamask.grammar.json_schema.obligations import FALSE, pointer_of, rank_of
 from tokamask.grammar.json_schema.outlines import (
+    LEAVES,
     ArrayOutline,
     ItemsOutline,
     NameClassOutline,
@@ -64,19 +65,18 @@ class Alternative(NamedTuple):
     concerns: tuple[Concern, ...] = ()
 
 
-# What the scalars that are spelled the same way under all options mostly are, by the identity of the demand.
-_ORDINARY: Mapping[int, tuple[Alternative, ...]] = {
-    id(ANY_DEMAND[Kind.NULL]): (Alternative(NULL),),
-    id(ANY_DEMAND[Kind.BOOLEAN]): (Alternative(BOOLEAN),),
-    id(ANY_DEMAND[Kind.STRING]): (Alternative(StringShape()),),
-}
 # The demands whose alternatives are the same throughout an expansion.
 _UNCONDITIONAL = frozenset(map(id, (*ANY_DEMAND.values(), ANY_INTEGER, PLAIN_INTEGER)))
 
 
-def pairs_of(concern: Concern) -> Sequence[Node]:
-    """The nodes that must turn out to be empty for a concern to be settled."""
-    return [pair for _, pair in concern.pairs] if isinstance(concern, Exclusivity) else ()
+@cache
+def _ordinary(number_shape: NumberShaping) -> dict[int, tuple[Alternative, ...]]:
+    """What scalars mostly are, by the identity of the demand: in all expansions, numbers once some have come up."""
+    return {
+        id(ANY_DEMAND[Kind.NULL]): (Alternative(NULL),),
+        id(ANY_DEMAND[Kind.BOOLEAN]): (Alternative(BOOLEAN),),
+        id(ANY_DEMAND[Kind.STRING]): (Alternative(StringShape()),),
+    }
 
 
 class Expansion:
@@ -86,7 +86,7 @@ class Expansion:
         """`is_thorough`: whether to look for alternatives that say nothing new, as negations make them."""
         self._is_thorough = is_thorough
         self._number_shape = number_shape
-        self._ordinary = dict(_ORDINARY)
+        self._ordinary = dict(_ordinary(number_shape))
         self._scalars_of: dict[Demand, tuple[Alternative, ...]] = {}
         self._most = present_budget().nodes
         self.nodes: list[Node] = []
@@ -118,14 +118,30 @@ class Expansion:
         )
 
     @property
-    def alternatives(self) -> list[tuple[Alternative, ...]]:
-        """The alternatives of each node, by its number, once `complete` is through."""
-        return cast("list[tuple[Alternative, ...]]", self._alternatives)
+    def alternatives(self) -> list[tuple[Alternative, ...] | None]:
+        """The alternatives of each node, by its number; None where it is not expanded."""
+        return self._alternatives
 
     def complete(self) -> None:
         """Expand everything that has a number, and what comes up meanwhile."""
         for number, _ in enumerate(self.nodes):  # grows meanwhile
             self._expand(number, FORESIGHT)
+
+    def look_into(self, numbers: Iterable[int]) -> None:
+        """Expand more nodes, once `complete` is through, as far as it takes to know whether they have values.
+
+        What their values may do without is left as it is.
+        """
+        seen: set[int] = set()
+        waiting = list(numbers)
+        while waiting:
+            number = waiting.pop()
+            if number not in seen:
+                seen.add(number)
+                for outline, _ in self._expand(number, FORESIGHT):
+                    if not isinstance(outline, LEAVES):
+                        waiting += outline.needs()
+                        waiting += outline.offers()
 
     def _expand(self, number: int, foresight: int) -> tuple[Alternative, ...]:
         known = self._alternatives[number]
@@ -140,11 +156,6 @@ class Expansion:
                 f"the schema unfolds into more than {MAXIMUM_OUTLINES} alternatives",
                 pointer=pointer_of(self.nodes[number]),
             )
-        for alternative in result:
-            if alternative.concerns:
-                for concern in alternative.concerns:
-                    for pair in pairs_of(concern):
-                        self.number(pair)
         return result
 
     def _outlined(self, node: Node, foresight: int) -> tuple[Alternative, ...]:
@@ -164,6 +175,8 @@ class Expansion:
         alternatives = tuple(result)
         if len(demands) == 1 and id(demands[0]) in _UNCONDITIONAL and not alternatives[0].concerns:
             self._ordinary[id(demands[0])] = alternatives
+            if kind is Kind.NUMBER:
+                _ordinary(self._number_shape)[id(demands[0])] = alternatives
         return alternatives
 
     def _of_kind(self, demand: Demand, node: Node, foresight: int) -> tuple[Alternative, ...]:
@@ -195,13 +208,16 @@ class Expansion:
     def _arrays(self, demand: ArrayDemand, foresight: int) -> tuple[Alternative, ...]:
         form = array_form(demand)
         if isinstance(form, ItemsForm):
+            # Of thousands of states, few ask for items that no other one asks for.
+            asked = dict.fromkeys([item for state in form.states for item, _ in state.items])
+            numbers = {item: self.number(item) for item in asked}
             states = [
-                ItemState(state.may_end, tuple([(self.number(item), target) for item, target in state.items]))
-                for state in form.states
+                ItemState(may_end, tuple([(numbers[item], target) for item, target in items]))
+                for may_end, items in form.states
             ]
             most_used: dict[int, int] = {}
             for item, most in form.most_used.items():
-                most_used[self.number(item)] = max(most, most_used.get(self.number(item), 0))
+                most_used[numbers[item]] = max(most, most_used.get(numbers[item], 0))
             return (Alternative(ItemsOutline(tuple(states), form.distinct, most_used), form.concerns),)
         if form is None or self._foresees_nothing(form.prefix[: form.minimum], foresight):
             return ()

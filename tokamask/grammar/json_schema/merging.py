@@ -150,8 +150,11 @@ def _seen_items(first: SeenItems | None, second: SeenItems | None) -> SeenItems 
 
 
 def _merge_objects(first: ObjectDemand, second: ObjectDemand) -> ObjectDemand:
-    if second.rules or second.additional:
+    if second.rules:
         properties = {name: joint(node, second.value(name)) for name, node in first.properties.items()}
+    elif second.additional:
+        value, others = second.properties.get, second.additional
+        properties = {name: joint(node, value(name, others)) for name, node in first.properties.items()}
     else:
         properties = dict(first.properties)
     for name, node in second.properties.items():
@@ -240,6 +243,15 @@ def merged(kind: Kind, first: Demand, second: Demand) -> Demand:
 def is_contradictory(demand: Demand, is_empty: Callable[[Node], bool] = is_plainly_empty) -> bool:
     """Whether a demand plainly has no value, as `is_empty` tells of its children; False when that is not plain."""
     match demand:
+        case ObjectDemand():  # nearly all that are merged
+            if demand.at_most and _is_overfull(demand):
+                return True
+            properties = demand.properties
+            for name in demand.required:
+                node = properties.get(name)
+                if is_empty(demand.value(name) if node is None else node):
+                    return True
+            return False
         case BooleanDemand():
             return not demand.values
         case NumberDemand():
@@ -258,15 +270,6 @@ def is_contradictory(demand: Demand, is_empty: Callable[[Node], bool] = is_plain
             if demand.maximum is not None and demand.minimum > demand.maximum:
                 return True
             return any(is_empty(demand.item(position)) for position in range(_positions(demand)))
-        case ObjectDemand():
-            if demand.at_most and _is_overfull(demand):
-                return True
-            properties = demand.properties
-            for name in demand.required:
-                node = properties.get(name)
-                if is_empty(demand.value(name) if node is None else node):
-                    return True
-            return False
         case _:
             return False
 

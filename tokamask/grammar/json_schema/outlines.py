@@ -60,7 +60,18 @@ class ItemsOutline(NamedTuple):
         return [node for state in self.states for node, _ in state.items]
 
     def is_enough(self, productive: Sequence[int]) -> bool:
-        return bool(self.useful(productive))
+        """Whether an end is reached from the start over items that have values."""
+        reached = [0]
+        known = {0}
+        for number in reached:  # grows meanwhile
+            may_end, items = self.states[number]
+            if may_end:
+                return True
+            for node, target in items:
+                if productive[node] and target not in known:
+                    known.add(target)
+                    reached.append(target)
+        return False
 
     def useful(self, productive: Sequence[int]) -> list[int]:
         """The states on the way from the start to an end over items that have values, the start first."""

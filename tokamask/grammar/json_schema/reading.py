@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from tokamask.errors import CompileBudgetExceeded, GrammarError, UnsatisfiableSchema, UnsupportedFeature
 from tokamask.grammar.json_schema.catalogue import Catalogue, ReadingOptions
 from tokamask.grammar.json_schema.contradiction import contradiction
-from tokamask.grammar.json_schema.demands import Exclusivity, Node, Overlap
+from tokamask.grammar.json_schema.demands import Exclusivity, Overlap
 from tokamask.grammar.json_schema.dialects import Dialect
 from tokamask.grammar.json_schema.drafts import Draft, draft_named
 from tokamask.grammar.json_schema.expansion import Expansion
@@ -156,10 +156,9 @@ class _Examination:
             options = replace(options, merges_copies=True)
             self._read(options)
         for _ in range(MOST_READINGS):
-            found = self._overlaps_found()
-            if not found:
+            if not self._overlaps:
                 break
-            options = replace(options, overlaps=options.overlaps | found, merges_copies=True)
+            options = replace(options, overlaps=options.overlaps | self._overlaps, merges_copies=True)
             self._read(options)
         self.refusals = tuple(self._refusals().values())
 
@@ -169,24 +168,23 @@ class _Examination:
         try:
             self._root = self._expansion.number(self._catalogue.schema(self._schema, self._scope, "#"))
             self._expansion.complete()
+            self._productive = productive_nodes(self._expansion)
+            is_possible = self._productive[self._root]
+            self.remains = Remains(self._expansion, self._productive, self._root) if is_possible else None
+            self._overlaps = self._overlaps_found()
         except RecursionError:
             raise CompileBudgetExceeded("the schema is nested too deeply", pointer="#") from None
-        self._productive = productive_nodes(self._expansion)
-        self.remains = Remains(self._expansion, self._productive, self._root) if self._productive[self._root] else None
-
-    def _is_possible(self, pair: Node) -> bool:
-        return bool(self._productive[self._expansion.number(pair)])
 
     def _overlaps_found(self) -> frozenset[Overlap]:
         """The pairs of branches that were taken to exclude each other and do not."""
         concerns = () if self.remains is None else self.remains.concerns
-        return frozenset(
-            overlap
-            for concern in concerns
-            if isinstance(concern, Exclusivity)
-            for overlap, pair in concern.pairs
-            if self._is_possible(pair)
-        )
+        pairs = [pair for concern in concerns if isinstance(concern, Exclusivity) for pair in concern.pairs]
+        if not pairs:
+            return frozenset()
+        numbers = [self._expansion.number(node) for _, node in pairs]
+        self._expansion.look_into(numbers)
+        productive = productive_nodes(self._expansion)
+        return frozenset(overlap for (overlap, _), number in zip(pairs, numbers, strict=True) if productive[number])
 
     def _refusals(self) -> dict[str, Refusal]:
         """The concerns that turn out to be justified, by place."""
@@ -194,7 +192,7 @@ class _Examination:
         for concern in () if self.remains is None else self.remains.concerns:
             if isinstance(concern, Refusal):
                 refusals.setdefault(concern.pointer, concern)
-        for overlap in self._overlaps_found():
+        for overlap in self._overlaps:
             reason = "its branches overlap in too many ways"
             refusals.setdefault(overlap.pointer, Refusal(overlap.pointer, "oneOf", reason))
         return refusals

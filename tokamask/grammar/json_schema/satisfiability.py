@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from typing import cast
 
 from tokamask.grammar.json_schema.cardinality import can_differ, most_used
 from tokamask.grammar.json_schema.demands import Concern
 from tokamask.grammar.json_schema.expansion import Alternative, Expansion
-from tokamask.grammar.json_schema.outlines import LEAVES, ArrayOutline, Branch, ItemsOutline, ObjectOutline, Outline
+from tokamask.grammar.json_schema.outlines import LEAVES, ArrayOutline, Branch, ItemsOutline, ObjectOutline
 from tokamask.grammar.json_schema.reports import Refusal
 from tokamask.grammar.json_schema.shapes import (
     ArrayShape,
@@ -35,7 +36,7 @@ def productive_nodes(expansion: Expansion) -> bytearray:
     settled: deque[int] = deque()
     # Children have greater numbers than their parents, but for those that were there before: few have to wait.
     for number in range(len(alternatives) - 1, -1, -1):
-        for outline, _ in alternatives[number]:
+        for outline, _ in alternatives[number] or ():  # nobody needs what is not expanded
             if isinstance(outline, LEAVES):
                 productive[number] = 1
                 break
@@ -74,11 +75,13 @@ class Remains:
     """
 
     def __init__(self, expansion: Expansion, productive: bytearray, root: int) -> None:
-        self._alternatives = expansion.alternatives
+        # What can be reached from the root is expanded.
+        self._alternatives = cast("list[tuple[Alternative, ...]]", expansion.alternatives)
         self._productive = productive
         self._all_are_productive = all(productive)
         self._leaves: dict[tuple[Alternative, ...], int] = {}
         self._numbers: dict[int, int] = {}
+        # The nodes by their new numbers.
         self._order: list[int] = []
         self._number(root)
         nodes: list[tuple[Shape, ...]] = []
@@ -87,7 +90,7 @@ class Remains:
         for number in self._order:  # grows meanwhile
             kept = self._alternatives[number]
             if len(kept) > 1:
-                kept = tuple([alternative for alternative in kept if self._has_values(alternative.outline)])
+                kept = tuple([one for one in kept if isinstance(one.outline, LEAVES) or self._has_values(one.outline)])
             shapes: list[Shape] = []
             for outline, assumed in kept:
                 if isinstance(outline, LEAVES):
@@ -114,21 +117,19 @@ class Remains:
         """The new number of a node, that of an earlier one where both are of scalars that are spelled alike."""
         known = self._numbers.get(number)
         if known is None:
-            known = len(self._order)
+            fresh = known = len(self._order)
             alternatives = self._alternatives[number]
             for outline, _ in alternatives:
                 if not isinstance(outline, LEAVES):
                     break
             else:
-                known = self._leaves.setdefault(alternatives, known)
-            if known == len(self._order):
+                known = self._leaves.setdefault(alternatives, fresh)
+            if known == fresh:
                 self._order.append(number)
             self._numbers[number] = known
         return known
 
-    def _has_values(self, outline: Outline) -> bool:
-        if isinstance(outline, LEAVES):
-            return True
+    def _has_values(self, outline: Branch) -> bool:
         if not self._all_are_productive and not all(self._productive[child] for child in outline.needs()):
             return False
         return outline.is_enough(self._productive)
@@ -160,18 +161,17 @@ class Remains:
 
     def _items(self, outline: ItemsOutline) -> ItemsShape:
         """Only the states between the start and an end, with the items that lead there."""
-        useful = {state: number for number, state in enumerate(outline.useful(self._productive))}
+        productive = self._productive
+        useful = {state: number for number, state in enumerate(outline.useful(productive))}
+        states = [outline.states[state] for state in useful]
+        kept = [[item for item in items if item[1] in useful and productive[item[0]]] for _, items in states]
+        numbers = {node: self._number(node) for node in dict.fromkeys([node for items in kept for node, _ in items])}
         return ItemsShape(
             tuple(
-                ItemState(
-                    outline.states[state].may_end,
-                    tuple(
-                        (self._number(node), useful[target])
-                        for node, target in outline.states[state].items
-                        if target in useful and self._productive[node]
-                    ),
-                )
-                for state in useful
+                [
+                    ItemState(state.may_end, tuple([(numbers[node], useful[target]) for node, target in items]))
+                    for state, items in zip(states, kept, strict=True)
+                ]
             ),
             outline.distinct is not None,
         )
