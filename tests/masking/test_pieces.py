@@ -127,9 +127,44 @@ def test_exits_are_the_tokens_that_close_the_string(seed: int) -> None:
             assert V[entry + pieces.EXIT_LATER_NODES] == 0
 
 
-def _tokens_of(V: np.ndarray[tuple[int], np.dtype[np.int32]], nodes: int, tokens: int) -> list[int]:
-    """All tokens of a trie inside V."""
-    found, pending = [], [nodes]
+OPENING = [
+    *(b" ", b"  ", b"\n", b"\n\n\t", b" x", b"\n  ]", b" ]", b'\r\n"', b' "', b' "a', b' "a', b' "a\xc3', b' "a"b'),
+    *(b'"\x01', b'"a\n"', b' "\\', b' "ab\\n', b'"\xc3"', b'""', b'"b', b'a "c', b'\x0b"', b"", None),
+]
+
+
+@pytest.mark.parametrize("tokens", [OPENING, [b" ", b"\n ", b"\n \t"], [b"a", b'"a'], [None]])
+def test_ends_of_blanks(tokens: list[bytes | None]) -> None:
+    vocabulary = Vocabulary(tokens, [])
+    V = pieces.build_pieces(vocabulary)
+    found, inside, later = set(), {}, {}
+    for number in range(V[pieces.BLANK_END_COUNT]):
+        entry = V[pieces.BLANK_ENDS] + number * pieces.BLANK_END_WORDS
+        node, text, length, first, count, nodes, in_trie = V[entry : entry + pieces.BLANK_END_WORDS].tolist()
+        blanks = bytes(V[text : text + length].tolist())
+        assert blanks not in found
+        found.add(blanks)
+        beginning = {token for token, data in enumerate(tokens) if data and data.startswith(blanks)}
+        assert set(_tokens_of(V, V[pieces.NODES], V[pieces.TOKENS], node)) == beginning
+        inside[blanks] = sorted(V[first : first + count].tolist())
+        later[blanks] = set(_tokens_of(V, nodes, in_trie)) if nodes else set()
+    texts = [(token, data, data.lstrip(b" \t\n\r")) for token, data in enumerate(tokens) if data]
+    assert found == {data[: len(data) - len(rest)] for _, data, rest in texts if rest}
+    for blanks in found:
+        opening = [(t, rest[1:]) for t, data, rest in texts if data == blanks + rest and rest[:1] == b'"' and rest[1:]]
+        assert inside[blanks] == [t for t, rest in opening if b"\\" not in rest and begun(NORMAL, rest) is not None]
+        # All that may be something else in a string: text before a quote, or before an escape.
+        assert later[blanks] == {
+            token
+            for token, rest in opening
+            for before in [re.split(rb'["\\]', rest)[0]]
+            if before != rest and decoded(before, False) is not None
+        }
+
+
+def _tokens_of(V: np.ndarray[tuple[int], np.dtype[np.int32]], nodes: int, tokens: int, top: int = 0) -> list[int]:
+    """All tokens of a trie inside V, or of the subtree at the address `top`."""
+    found, pending = [], [top or nodes]
     while pending:
         node = pending.pop()
         first = tokens + V[node + 2]

@@ -28,6 +28,7 @@ from tokamask.grammar.program import (
     ARRAY_NEXT,
     ARRAY_OPEN,
     ARRAY_WHITESPACE,
+    BLANKS,
     CALL,
     CHOICE,
     CHOICE_LEFT,
@@ -90,7 +91,7 @@ def assemble(rule_set: rules.RuleSet) -> Program:
 
 class _Assembler:
     def __init__(self) -> None:
-        self.words: list[int] = [END, RETURN, EXITS]
+        self.words: list[int] = [END, RETURN, EXITS, BLANKS]
         self.records = [END_PC, RETURN_PC]
         self.blocks = Blocks(self.words)
         self.values: dict[int, list[int]] = {}  # id of shapes -> pc of each node's VALUE, 0 until it has one

@@ -64,6 +64,7 @@ ENGINE = (
     "masking/trie_kernels.py",
     "masking/mask_operations.py",
     "masking/trie_walk.py",
+    "masking/blanks.py",
     "masking/closing_tokens.py",
     "masking/unit_outcomes.py",
     "masking/pattern_kernels.py",

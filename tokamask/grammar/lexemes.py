@@ -1,4 +1,4 @@
-"""The automata of a program while they are run: lexemes, and the text inside JSON strings."""
+"""The automata of a program while they are run: lexemes, whitespace, and the text inside JSON strings."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ import numpy.typing as npt
 from tokamask.grammar.body_states import ESCAPE, HEX_1D, MINIMAL, MOST_ESCAPED
 from tokamask.grammar.jit import jit
 from tokamask.grammar.program import (
+    ARRAY_OPEN,
+    ARRAY_WHITESPACE,
     AUTOMATON_CLASS_OF,
     AUTOMATON_CLASSES,
     AUTOMATON_ROWS,
+    ITEMS_OPEN,
+    ITEMS_WHITESPACE,
     LENGTHS_OF,
+    OBJECT_KEY,
+    OBJECT_NEXT,
+    OBJECT_OPEN,
+    OBJECT_WHITESPACE,
     STRING_LENGTHS,
 )
 from tokamask.grammar.string_body import escape_high, escape_low, may_become, utf8_byte, utf8_length
@@ -45,6 +53,25 @@ def automaton_read(P: Words, block: int, state: int, code_point: int) -> int:
         if state < 0:
             return -1
     return state
+
+
+@jit
+def is_blank(byte: int) -> bool:
+    """Whether a byte is one of JSON's whitespace."""
+    return byte == 0x20 or byte == 0x0A or byte == 0x0D or byte == 0x09
+
+
+@jit
+def whitespace_block(P: Words, pc: int) -> int:
+    """The automaton of the blanks that may stand at a place of an array or object; 0: at `pc` none may."""
+    operation = P[pc]
+    if operation < ARRAY_OPEN or operation == OBJECT_KEY or operation > OBJECT_NEXT:
+        return 0
+    if operation >= OBJECT_OPEN:
+        return P[pc - (operation - OBJECT_OPEN) + OBJECT_WHITESPACE]
+    if operation >= ITEMS_OPEN:
+        return P[pc - (operation - ITEMS_OPEN) + ITEMS_WHITESPACE]
+    return P[pc - (operation - ARRAY_OPEN) + ARRAY_WHITESPACE]
 
 
 # Strings whose automaton has bounds beside it: `count` code points have begun (up to the largest number that matters),

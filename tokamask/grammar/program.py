@@ -23,6 +23,8 @@ Records (first word: the operation):
     OBJECT_OPEN OBJECT_KEY OBJECT_COLON ...      after `{`, inside a key, after it, after `:`, after a value, after `,`
     EXITS                                        never in a configuration: names the mask of the tokens that close a
                                                  string in body state `escape` and go on in `return`
+    BLANKS                                       likewise: of the tokens of blanks alone that state `lexeme` of the
+                                                 whitespace automaton at `data` can read
 
 Arrays and objects occupy one word per place, so that a thread's pc tells where in the record it stands.
 
@@ -41,12 +43,13 @@ import numpy.typing as npt
 END, RETURN, CALL, CHOICE, LOOP, LEXEME = range(6)
 VALUE, STRING, ARRAY_OPEN, ARRAY_AFTER, ARRAY_NEXT, ITEMS_OPEN, ITEMS_AFTER, ITEMS_NEXT = range(6, 14)
 OBJECT_OPEN, OBJECT_KEY, OBJECT_COLON, OBJECT_VALUE, OBJECT_AFTER, OBJECT_NEXT = range(14, 20)
-EXITS = 20
+EXITS, BLANKS = 20, 21
 LAST_EPSILON = LOOP  # operations up to this one consume no byte
 
 END_PC = 0
 RETURN_PC = 1
 EXITS_PC = 2
+BLANKS_PC = 3
 
 # Words of an ARRAY record, from its first word.
 (

@@ -17,22 +17,16 @@ from tokamask.grammar.arena import OVERFLOW, SEARCH, SEARCH_CAPACITY, SEARCH_FUL
 from tokamask.grammar.body_states import BACKSLASH, ESCAPE, HEX_0, HEX_1, HEX_2, HEX_3, HIGH_2, QUOTE
 from tokamask.grammar.configurations import MEMORY, address_of, thread_count, thread_of
 from tokamask.grammar.jit import jit
-from tokamask.grammar.lexemes import automaton_flags, automaton_move
+from tokamask.grammar.lexemes import automaton_flags, automaton_move, is_blank, whitespace_block
 from tokamask.grammar.memory_nodes import below, content, first_byte, is_numeral
 from tokamask.grammar.program import (
     ACCEPTING,
     ARRAY_AFTER,
-    ARRAY_OPEN,
-    ARRAY_WHITESPACE,
     AUTOMATON_STATES,
     ITEMS_AFTER,
-    ITEMS_OPEN,
-    ITEMS_WHITESPACE,
     LEXEME,
     OBJECT_AFTER,
     OBJECT_KEY,
-    OBJECT_OPEN,
-    OBJECT_WHITESPACE,
     STRING,
 )
 from tokamask.grammar.string_body import BODY, advance_escape, is_escape_state
@@ -125,18 +119,11 @@ def _is_worth_trying(P: Words, M: Words, thread: int, byte: int, is_begun: int) 
         if operation == STRING and P[pc + 3] and automaton_move(P, P[pc + 3], M[t + 2], byte) < 0:
             return False
         return bool(BODY[state, byte] >= 0)
-    if byte not in (0x20, 0x0A, 0x0D, 0x09):
+    if not is_blank(byte):
         # What cannot follow an item must not lead on a number beside it either.
         return operation not in (ARRAY_AFTER, ITEMS_AFTER, OBJECT_AFTER) or byte in (0x2C, 0x5D, 0x7D)
-    if operation >= OBJECT_OPEN:
-        blank = P[pc - (operation - OBJECT_OPEN) + OBJECT_WHITESPACE]
-    elif operation >= ITEMS_OPEN:
-        blank = P[pc - (operation - ITEMS_OPEN) + ITEMS_WHITESPACE]
-    elif operation >= ARRAY_OPEN:
-        blank = P[pc - (operation - ARRAY_OPEN) + ARRAY_WHITESPACE]
-    else:
-        return True
-    return automaton_flags(P, blank, M[t + 2]) & ACCEPTING == 0
+    block = whitespace_block(P, pc)
+    return block == 0 or automaton_flags(P, block, M[t + 2]) & ACCEPTING == 0
 
 
 @jit

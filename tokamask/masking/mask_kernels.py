@@ -6,6 +6,7 @@ The mask of a configuration is the union of the masks of its threads, and a thre
 - inside a plain string, the tokens that stay inside are a precomputed row (see `pieces`), and only what the closing
   ones lead to is walked, once for all strings that return to the same configuration (`closing_tokens`);
 - inside a lexeme the walk carries the automaton's state alone; configurations come in only where the lexeme may end;
+- between JSON tokens, those of blanks are found once for each state of the whitespace (`blanks`);
 - inside patterned strings and keys there is a walk of their own: `patterned_strings`, `object_keys`.
 """
 
@@ -29,11 +30,12 @@ from tokamask.grammar.body_states import MINIMAL
 from tokamask.grammar.closure import closure
 from tokamask.grammar.configurations import MASK, intern_single, intern_thread
 from tokamask.grammar.jit import jit
-from tokamask.grammar.lexemes import automaton_flags, automaton_move
+from tokamask.grammar.lexemes import automaton_flags, automaton_move, whitespace_block
 from tokamask.grammar.moves import ANY_BYTE, candidate_buffer, list_automaton
 from tokamask.grammar.name_table import OFF
 from tokamask.grammar.program import (
     ACCEPTING,
+    BLANKS,
     END,
     EXITS,
     LEXEME,
@@ -43,6 +45,7 @@ from tokamask.grammar.program import (
     STRING_UNBOUNDED,
 )
 from tokamask.grammar.string_body import is_escape_state, starts_character
+from tokamask.masking.blanks import blanks_thread, walk_behind_blanks
 from tokamask.masking.closing_tokens import closing_thread, most_characters, walk_all_groups, walk_groups
 from tokamask.masking.mask_operations import NO_ROW, has_room_for_mask, record_operations, take
 from tokamask.masking.object_keys import behind_other_name, may_complete, walk_behind_name, walk_names
@@ -63,10 +66,13 @@ Words = npt.NDArray[np.int32]
 @jit
 def _walk_lexeme(P: Words, M: Words, V: Words, pc: int, data: int, state: int, ret: int) -> int:
     """The walk of a LEXEME thread: automaton states inside, configurations where the lexeme may end."""
-    block = P[pc + 1]
     after = closure(P, M, intern_single(P, M, P[pc + 2], data, 0, 0, ret, 0))
-    if M[OVERFLOW]:
-        return FULL
+    return FULL if M[OVERFLOW] else _walk_automaton(P, M, V, P[pc + 1], state, after)
+
+
+@jit
+def _walk_automaton(P: Words, M: Words, V: Words, block: int, state: int, after: int) -> int:
+    """Take the tokens that an automaton can read, and those that go on in `after` where its text may end (0: none)."""
     candidates = candidate_buffer(M)
     nodes = V[NODES]
     has_row = 0
@@ -193,6 +199,8 @@ def find_mask(P: Words, M: Words, V: Words, thread: int) -> int:
     has_row = 0
     if operation == EXITS:
         has_row = walk_all_groups(P, M, V, escape, ret)
+    elif operation == BLANKS:
+        has_row = _walk_automaton(P, M, V, data, lexeme, 0)
     elif operation == LEXEME:
         has_row = _walk_lexeme(P, M, V, pc, data, lexeme, ret)
     elif operation == STRING and is_free_of_bounds(P, V, pc, data):
@@ -205,6 +213,9 @@ def find_mask(P: Words, M: Words, V: Words, thread: int) -> int:
         has_row = walk_names(P, M, V, pc, data, lexeme, ret)
     elif operation == OBJECT_KEY and (lexeme == OFF or starts_character(state)):
         row, link, has_row = _find_open_key(P, M, V, pc, data, lexeme, state, ret)
+    elif whitespace_block(P, pc):
+        link = blanks_thread(P, M, whitespace_block(P, pc), lexeme)
+        has_row = walk_behind_blanks(P, M, V, pc, data, lexeme, escape, ret)
     elif operation != END:
         has_row = _walk_thread(P, M, V, pc, data, lexeme, escape, ret)
     if has_row < 0:

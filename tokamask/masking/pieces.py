@@ -3,7 +3,8 @@
 Most tokens are allowed because they stay inside a JSON string. Which ones depends on the string's body state alone, so
 there is one precomputed row per body state, and one per number of characters still allowed. The few hundred tokens that
 close the string are kept apart, as tries of what follows the quote: what they do depends on the grammar. For strings
-with a pattern, the tokens are also kept by the characters that they contain (see `character_units`).
+with a pattern, the tokens are also kept by the characters that they contain (see `character_units`), and for the places
+between JSON tokens it is noted where in the trie something follows blanks.
 
 Everything is laid out in one int32 array, "V" in the kernels, that is saved to disk and memory-mapped.
 """
@@ -11,19 +12,20 @@ Everything is laid out in one int32 array, "V" in the kernels, that is saved to 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from tokamask.grammar.body_states import BODY_STATES, CLOSED, MINIMAL, NORMAL, QUOTE
+from tokamask.grammar.body_states import BODY_STATES, CLOSED, ESCAPE, MINIMAL, NORMAL, QUOTE
 from tokamask.grammar.string_body import BODY
 from tokamask.masking.character_units import add_units
 from tokamask.masking.layout import Layout, token_row
 from tokamask.masking.token_trie import TokenTrie, vocabulary_trie
 from tokamask.masking.vocabulary import Vocabulary
 
-PIECES_VERSION = 6
+PIECES_VERSION = 7
 """Changes whenever the layout below does; part of the key on disk."""
 
 # Header slots of V.
@@ -43,7 +45,9 @@ PIECES_VERSION = 6
     UNIT_ENTRIES,
     ASCII_ENTRIES,
     KIND_ROWS,
-) = range(15)
+    BLANK_ENDS,
+    BLANK_END_COUNT,
+) = range(17)
 HEADER_WORDS = 32
 
 # An entry of the exits table, per body state: the trie of all tokens that close the string (nodes, tokens; 0: none),
@@ -62,6 +66,21 @@ EXIT_WORDS = 7
 # A group: its trie, the number of characters begun before the quote, and those bytes.
 GROUP_WORDS = 5
 GROUP_NODES, GROUP_TOKENS, GROUP_CHARACTERS, GROUP_TEXT, GROUP_LENGTH = range(5)
+# An end of blanks: a node of the trie of all tokens, behind nothing but blanks, that something else may follow; where
+# its text begins, and how long that is. Then of the tokens that go on with a quote and more: those that stay inside a
+# string, without escapes (offset, count), and the trie behind the quote of those with another or an escape (0: none).
+BLANK_END_WORDS = 7
+(
+    BLANK_END_NODE,
+    BLANK_END_TEXT,
+    BLANK_END_LENGTH,
+    BLANK_END_INSIDE,
+    BLANK_END_INSIDE_COUNT,
+    BLANK_END_LATER_NODES,
+    BLANK_END_LATER_TOKENS,
+) = range(BLANK_END_WORDS)
+
+BLANKS = b" \t\n\r"
 
 Words = npt.NDArray[np.int32]
 
@@ -93,6 +112,7 @@ def build_pieces(vocabulary: Vocabulary) -> Words:
         )
     )
     header[EXITS], header[GROUPS] = _add_exits(layout, vocabulary)
+    header[BLANK_ENDS], header[BLANK_END_COUNT] = _add_blank_ends(layout, trie, header[NODES], texts)
     inside = [(texts[token], token) for token in _tokens_at(trie, states[NORMAL] >= 0).tolist()]
     header[UNITS], header[UNIT_ENTRIES], header[ASCII_ENTRIES], header[KIND_ROWS] = add_units(layout, inside, words)
     V = layout.array()
@@ -152,3 +172,42 @@ def _add_exits(layout: Layout, vocabulary: Vocabulary) -> tuple[int, int]:
         exits += (*(layout.add_trie(everything) if everything else (0, 0)), first, len(by_text))
         exits += (max(begun.values(), default=0), *(layout.add_trie(later) if later else (0, 0)))
     return layout.add(np.array(exits)), layout.add(np.array(groups, dtype=np.int32))
+
+
+def _add_blank_ends(layout: Layout, trie: TokenTrie, nodes: int, texts: Sequence[bytes]) -> tuple[int, int]:
+    """Lay out where runs of blanks end in the trie whose nodes are at `nodes`; returns offset and number."""
+    is_blank = np.isin(trie.edge_bytes, list(BLANKS))
+    is_blank[0] = True
+    for first, last in pairwise(trie.levels[1:]):
+        is_blank[first:last] &= is_blank[trie.parent[first:last]]
+    parents = np.unique(trie.parent[1:][~is_blank[1:]])
+    inside, later = _opening_tokens(texts)
+    ends: list[int] = []
+    for node in parents[is_blank[parents]].tolist():
+        depth = int(np.searchsorted(trie.levels, node, side="right")) - 1
+        text = texts[trie.tokens[trie.nodes[node, 2]]][:depth]
+        ends += (nodes + 4 * node, layout.add(np.frombuffer(text, dtype=np.uint8)), depth)
+        ends += (layout.add(np.array(inside[text], dtype=np.int32)), len(inside[text]))
+        ends += layout.add_trie(later[text]) if later[text] else (0, 0)
+    return layout.add(np.array(ends, dtype=np.int32)), len(ends) // BLANK_END_WORDS
+
+
+def _opening_tokens(texts: Sequence[bytes]) -> tuple[dict[bytes, list[int]], dict[bytes, list[tuple[bytes, int]]]]:
+    """Tokens that open a string and go on in it, by the blanks before: those inside of it, the others' text behind."""
+    inside: dict[bytes, list[int]] = defaultdict(list)
+    later: dict[bytes, list[tuple[bytes, int]]] = defaultdict(list)
+    for token, text in enumerate(texts):
+        opening = text.lstrip(BLANKS)
+        if len(opening) < 2 or opening[0] != QUOTE:
+            continue
+        blanks = text[: len(text) - len(opening)]
+        state = NORMAL
+        for byte in opening[1:]:
+            state = int(BODY[state, byte])
+            if state in (CLOSED, ESCAPE):
+                later[blanks].append((opening[1:], token))
+            if state < 0 or state == ESCAPE:
+                break
+        else:
+            inside[blanks].append(token)
+    return inside, later

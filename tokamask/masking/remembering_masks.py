@@ -23,13 +23,15 @@ from tokamask.grammar.arena import (
 from tokamask.grammar.body_states import BACKSLASH, QUOTE
 from tokamask.grammar.configurations import CLEARED, MEMORY, address_of, thread_count, thread_of
 from tokamask.grammar.jit import jit
+from tokamask.grammar.lexemes import automaton_flags, is_blank, whitespace_block
 from tokamask.grammar.memory_nodes import OPEN, below, content, detail, is_new_text, kind_of
 from tokamask.grammar.moves import ANY_BYTE, candidate_buffer, configuration_candidates, move
-from tokamask.grammar.program import OBJECT_KEY, SCARCE, STRING
+from tokamask.grammar.program import ACCEPTING, OBJECT_KEY, SCARCE, STRING
 from tokamask.grammar.string_body import is_escape_state
 from tokamask.grammar.survival import forgetful, is_free_text
+from tokamask.masking.blanks import after_blanks
 from tokamask.masking.mask_operations import NO_ROW, has_room_for_mask, record_operations, take
-from tokamask.masking.pieces import NODES, TOKENS
+from tokamask.masking.pieces import BLANK_END_COUNT, BLANK_END_NODE, BLANK_END_WORDS, BLANK_ENDS, NODES, TOKENS
 from tokamask.masking.token_trie import QUOTE_BELOW, VALUE_BELOW
 from tokamask.masking.trie_kernels import child_count, child_to_try, trial_count
 from tokamask.masking.trie_walk import has_stack, walk
@@ -91,6 +93,31 @@ def _has_scarce_items(M: Words, configuration: int) -> bool:
 
 
 @jit
+def _push_ends_of_blanks(P: Words, M: Words, V: Words, configuration: int, twin: int, limit: int) -> int:
+    """Between JSON tokens, blanks are never forbidden, and change nothing: lay all their ends on the stack at once.
+
+    Returns its top: 0 where it is no such place or the whitespace must go on; FULL when the arena must grow.
+    """
+    if thread_count(M, configuration) != 1:
+        return 0
+    t = address_of(M, thread_of(M, configuration, 0))
+    block = whitespace_block(P, M[t])
+    if block == 0 or automaton_flags(P, block, M[t + 2]) & ACCEPTING == 0:
+        return 0
+    top = 0
+    for end in range(V[BLANK_ENDS], V[BLANK_ENDS] + V[BLANK_END_COUNT] * BLANK_END_WORDS, BLANK_END_WORDS):
+        if after_blanks(P, V, block, M[t + 2], end) < 0:
+            continue
+        if not has_stack(M, top, limit, 3):
+            return FULL
+        M[M[WALK] + top] = V[end + BLANK_END_NODE]
+        M[M[WALK] + top + 1] = configuration
+        M[M[WALK] + top + 2] = twin
+        top += 3
+    return top
+
+
+@jit
 def _walk_apart(P: Words, M: Words, V: Words, configuration: int) -> int:
     """Take every token that the set would read if it remembered nothing, and does not. Returns as `take` does."""
     twin = forgetful(P, M, configuration)
@@ -100,12 +127,19 @@ def _walk_apart(P: Words, M: Words, V: Words, configuration: int) -> int:
     nodes = V[NODES]
     has_row = 0
     limit = M[WALK_CAPACITY] // 2
-    M[M[WALK]] = nodes
-    M[M[WALK] + 1] = configuration
-    M[M[WALK] + 2] = twin
-    top = 3
+    top = _push_ends_of_blanks(P, M, V, configuration, twin, limit)
+    if top < 0:
+        return FULL
+    ends = top
+    if top == 0:
+        M[M[WALK]] = nodes
+        M[M[WALK] + 1] = configuration
+        M[M[WALK] + 2] = twin
+        top = 3
     while top > 0:
         top -= 3
+        is_end = top < ends
+        ends = min(ends, top)
         node = M[M[WALK] + top]
         configuration = M[M[WALK] + top + 1]
         twin = M[M[WALK] + top + 2]
@@ -133,6 +167,8 @@ def _walk_apart(P: Words, M: Words, V: Words, configuration: int) -> int:
             if child == 0:
                 continue
             byte = V[child] & 255
+            if is_end and is_blank(byte):
+                continue
             is_harmless = is_text and byte != QUOTE and V[child + 3] & matters == 0
             if is_harmless and (is_free or _becomes_free_text(P, M, configuration, byte)):
                 continue

@@ -36,7 +36,7 @@ from tokamask.masking.trie_kernels import child_count, child_to_try, trial_count
 
 Words = npt.NDArray[np.int32]
 
-# Of `_text_room`: no text stays inside as a whole; any does.
+# Of `text_room`: no text stays inside as a whole; any does.
 NO_TEXT, ANY_TEXT = -1, 1 << 30
 MOST_CHILDREN = 256
 
@@ -57,7 +57,7 @@ def is_open_key(P: Words, M: Words, pc: int, data: int) -> bool:
 
 
 @jit
-def _text_room(P: Words, M: Words, configuration: int) -> int:
+def text_room(P: Words, M: Words, configuration: int) -> int:
     """How many characters a text may have that stays inside a plain string or an open object's key, whatever they are.
 
     NO_TEXT where no thread stands in one, between two characters and with nothing to remember.
@@ -106,18 +106,23 @@ def walk(
     `nodes` and `tokens` say which trie of V, `start` is a node's address, the stack begins at `base` (entries of two
     words). Returns `has_row` as `take` does, or FULL.
     """
-    candidates = candidate_buffer(M)
-    limit = M[WALK_CAPACITY]
     M[M[WALK] + base] = start
     M[M[WALK] + base + 1] = configuration
-    top = base + 2
+    return walk_on(P, M, V, nodes, tokens, base, base + 2, has_row)
+
+
+@jit
+def walk_on(P: Words, M: Words, V: Words, nodes: int, tokens: int, base: int, top: int, has_row: int) -> int:
+    """The same below all nodes, each with a configuration of its own, that lie on the stack from `base` to `top`."""
+    candidates = candidate_buffer(M)
+    limit = M[WALK_CAPACITY]
     while top > base:
         top -= 2
         node = M[M[WALK] + top]
         configuration = M[M[WALK] + top + 1]
         if not has_stack(M, top, limit, 2):
             return FULL
-        room = _text_room(P, M, configuration)
+        room = text_room(P, M, configuration)
         count = ANY_BYTE
         if room == NO_TEXT and child_count(V, node) > 2:
             count = configuration_candidates(P, M, configuration, candidates)
