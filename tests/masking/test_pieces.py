@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import random
 import re
@@ -91,6 +92,33 @@ def test_rows_of_short_tokens(vocabulary: Vocabulary) -> None:
         assert bits(V[start : start + words]) == expected, count
     # No token, from whatever state, begins more characters than there are rows.
     assert V[pieces.LENGTH_COUNT] - 1 >= len("abcdefghi")
+
+
+def test_rows_of_text_by_how_it_ends(vocabulary: Vocabulary) -> None:
+    """What a decoder of UTF-8 still waits for: nothing, one to three bytes of any kind, or of one of four kinds."""
+    firsts = {0xE0: 4, 0xED: 5, 0xF0: 6, 0xF4: 7}
+    expected: dict[int, set[int]] = {ending: set() for ending in range(8)}
+    classes = set()
+    for token, text in enumerate(vocabulary.token_bytes):
+        if not text or b"\\" in text or begun(NORMAL, text) is None:
+            continue
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        characters = len(decoder.decode(text))
+        rest = decoder.getstate()[0]
+        ending = 0
+        if rest:
+            whole = 2 if rest[0] < 0xE0 else 3 if rest[0] < 0xF0 else 4
+            ending = firsts.get(rest[0], whole - 1) if len(rest) == 1 else whole - len(rest)
+        expected[ending].add(token)
+        classes.add((ending, characters + (ending > 0)))
+    V = pieces.build_pieces(vocabulary)
+    words = V[pieces.ROW_WORDS]
+    start = V[pieces.TEXT_ROWS]
+    assert {ending: bits(V[start + ending * words : start + (ending + 1) * words]) for ending in expected} == expected
+    first, count = V[pieces.TEXT_CLASSES], V[pieces.TEXT_CLASS_COUNT]
+    found = V[first : first + 2 * count].reshape(-1, 2).tolist()
+    assert [(ending, characters) for ending, characters in found] == sorted(classes)
+    assert len({ending for ending, _ in classes}) >= 4
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from tokamask.errors import CompileBudgetExceeded
 from tokamask.grammar.budget import check_time, present_budget
-from tokamask.grammar.minimisation import FlatAutomaton
+from tokamask.grammar.flat_automaton import FlatAutomaton
 
 Rows = list[list[int]]
 # The same as one array, int32 (states, columns), and a flag for each state.

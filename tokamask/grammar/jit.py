@@ -61,6 +61,7 @@ ENGINE = (
     "masking/token_trie.py",
     "masking/pieces.py",
     "masking/character_units.py",
+    "masking/text_rows.py",
     "masking/trie_kernels.py",
     "masking/mask_operations.py",
     "masking/trie_walk.py",
@@ -78,12 +79,15 @@ ENGINE = (
     "masking/object_costs.py",
     "masking/record_costs.py",
     "masking/configuration_costs.py",
+    "masking/target_kernels.py",
     "masking/completion_kernels.py",
 )
 INFILLING = ("grammar/jit.py", "grammar/kernel_parts.py", "masking/infilling_kernels.py")
 AUTOMATA = (
     "grammar/jit.py",
     "grammar/kernel_parts.py",
+    "grammar/flat_automaton.py",
+    "grammar/refinement.py",
     "grammar/minimisation.py",
     "grammar/products.py",
     "grammar/word_automaton.py",

@@ -27,6 +27,9 @@ from tokamask.grammar.string_body import BODY, advance_escape, is_escape_state, 
 
 Words = npt.NDArray[np.int32]
 
+# Of names that begin alike: there is none; none of them may come now; one may.
+NO_NAME, SOME_NAME, LIVE_NAME = range(3)
+
 
 @jit
 def name_is_live(P: Words, M: Words, record: int, data: int, place: int) -> bool:
@@ -44,33 +47,21 @@ def name_is_live(P: Words, M: Words, record: int, data: int, place: int) -> bool
 
 
 @jit
-def name_can_escape(P: Words, M: Words, record: int, data: int, place: int, packed: int) -> bool:
-    """Whether an unfinished escape can become the next character of a declared name that may come now."""
+def names_behind_escape(P: Words, M: Words, record: int, data: int, place: int, packed: int) -> int:
+    """Which declared names may go on with what an unfinished escape can become: NO_NAME, SOME_NAME or LIVE_NAME."""
     if place == OFF:
-        return False
+        return NO_NAME
     names = P[record + OBJECT_NAMES]
     depth = place & ((1 << DEPTH_BITS) - 1)
     entry = place >> DEPTH_BITS
-    while entry < P[names]:
-        if may_declare(P, M, record, data, declared_index(P, names, entry)):
-            if may_become(packed, code_point_at(P, names, entry, depth)):
-                return True
-        entry = next_candidate(P, names, entry, depth)
-    return False
-
-
-@jit
-def _escape_stays(P: Words, names: int, place: int, packed: int) -> bool:
-    """Whether an unfinished escape can become the next character of a declared name, one that may come now or not."""
-    if place == OFF:
-        return False
-    depth = place & ((1 << DEPTH_BITS) - 1)
-    entry = place >> DEPTH_BITS
+    behind = NO_NAME
     while entry < P[names]:
         if may_become(packed, code_point_at(P, names, entry, depth)):
-            return True
+            if may_declare(P, M, record, data, declared_index(P, names, entry)):
+                return LIVE_NAME
+            behind = SOME_NAME
         entry = next_candidate(P, names, entry, depth)
-    return False
+    return behind
 
 
 @jit
@@ -106,7 +97,7 @@ def read_in_key(
         return
     if state == home and byte == BACKSLASH:
         escape = BODY[home, BACKSLASH]
-        if is_open or name_can_escape(P, M, record, data, place, escape):
+        if is_open or names_behind_escape(P, M, record, data, place, escape) == LIVE_NAME:
             push(M, pc, data, place, escape, ret, memory)
         return
     if is_escape_state(state):
@@ -117,9 +108,10 @@ def read_in_key(
             place = name_read(P, names, place, packed >> 8)
             if is_open or name_is_live(P, M, record, data, place):
                 push(M, pc, data, place, home, ret, with_code_point(M, memory, packed >> 8))
-        elif _escape_stays(P, names, place, packed):
-            if is_open or name_can_escape(P, M, record, data, place, packed):
-                push(M, pc, data, place, packed, ret, memory)
+            return
+        behind = names_behind_escape(P, M, record, data, place, packed)
+        if behind == LIVE_NAME or (is_open and behind == SOME_NAME):
+            push(M, pc, data, place, packed, ret, memory)
         elif is_open:
             # No declared name goes on like this: states with different digits are the same state, unless remembered.
             push(M, pc, data, OFF, packed if memory else packed & 255, ret, memory)

@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tokamask.grammar.automaton import Rows, distances, flat
-from tokamask.grammar.minimisation import FlatAutomaton, minimal, unite_columns
+from tokamask.grammar.flat_automaton import FlatAutomaton, unite_columns
+from tokamask.grammar.minimisation import minimal
 from tokamask.grammar.products import Automaton, Combination, have_common_text, product
 from tokamask.grammar.text_counts import MANY, number_of_texts
 from tokamask.grammar.word_automaton import word_automaton

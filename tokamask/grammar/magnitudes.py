@@ -15,8 +15,9 @@ import numpy as np
 from tokamask.errors import CompileBudgetExceeded
 from tokamask.grammar.automaton import Rows, Table, flat, too_many_states
 from tokamask.grammar.budget import check_time, present_budget
+from tokamask.grammar.flat_automaton import FlatAutomaton
 from tokamask.grammar.language import Language, assemble, frozen, remembered, union
-from tokamask.grammar.minimisation import FlatAutomaton, minimal
+from tokamask.grammar.minimisation import minimal
 
 __all__ = ["Bound", "at_least", "multiples", "signed"]
 

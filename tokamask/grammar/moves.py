@@ -31,7 +31,7 @@ from tokamask.grammar.body_states import BACKSLASH, COMPLETE, QUOTE
 from tokamask.grammar.closure import close_scratch
 from tokamask.grammar.configurations import LIST_LENGTH, LIST_START, REMEMBERS, has_room, push
 from tokamask.grammar.jit import jit
-from tokamask.grammar.keys import name_can_escape, name_is_live, name_read
+from tokamask.grammar.keys import LIVE_NAME, name_is_live, name_read, names_behind_escape
 from tokamask.grammar.lexemes import automaton_flags, string_can_escape, string_read
 from tokamask.grammar.name_table import name_byte, next_branch
 from tokamask.grammar.program import (
@@ -213,7 +213,7 @@ def _list_key(P: Words, M: Words, pc: int, data: int, place: int, escape: int, o
             if packed & 255 == COMPLETE:
                 goes_on = name_is_live(P, M, record, data, name_read(P, names, place, packed >> 8))
             else:
-                goes_on = name_can_escape(P, M, record, data, place, packed)
+                goes_on = names_behind_escape(P, M, record, data, place, packed) == LIVE_NAME
             if goes_on:
                 count = _list_byte(out, count, ESCAPE_BYTES[escape & 255, i])
             i += 1

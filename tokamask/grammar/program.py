@@ -100,10 +100,10 @@ ACCEPTING, LIVE = 1, 2  # flags in the first word of a state's row: may end here
 # end to them; then of each state the fewest and the most (-1: no end).
 LENGTHS_LONGEST, LENGTHS_ARE_ENDLESS, LENGTHS_OF = range(3)
 
-# Words of a frame: its length, required properties still missing, declared ones present, all of them (up to the largest
-# number that matters), witnesses still missing; then the declared ones present as bits, or the position among them; and
-# the names still unused.
-FRAME_LENGTH, FRAME_MISSING, FRAME_PRESENT, FRAME_TOTAL, FRAME_PENDING, FRAME_HEADER = range(6)
+# Words of a frame, behind its length: required properties still missing, declared ones present, all of them (up to the
+# largest number that matters), witnesses still missing; then the declared ones present as bits, or the position among
+# them; and the names still unused.
+FRAME_MISSING, FRAME_PRESENT, FRAME_TOTAL, FRAME_PENDING, FRAME_HEADER = range(1, 6)
 NAME_WORDS = 4  # of a name table entry: start, length, common prefix with the entry before, declared index
 DEPTH_BITS = 12  # of a key's place in the name table: an entry, and how many of its bytes were read
 # How the items of an array must differ: not at all; with more values for each than there will be items; with few values

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from tokamask.grammar.automaton import too_many_states
 from tokamask.grammar.budget import present_budget
+from tokamask.grammar.flat_automaton import FlatAutomaton, Words
 from tokamask.grammar.jit import jit
-from tokamask.grammar.minimisation import FlatAutomaton, Words
 
 __all__ = ["word_automaton"]
 

@@ -35,7 +35,8 @@ from tokamask.grammar.program import (
 )
 from tokamask.masking.automaton_costs import NEVER
 from tokamask.masking.record_costs import analyse
-from tokamask.masking.spreads import MANY_USED, Spreads
+from tokamask.masking.record_spreads import RecordSpreads
+from tokamask.masking.spreads import MANY_USED
 from tokamask.masking.string_costs import with_string_costs
 
 _Costs = npt.NDArray[np.int32]
@@ -57,7 +58,7 @@ def priced(program: Program, byte_costs: _Costs) -> Prices:
     analyse(words, costs, program.records)
     if not places:
         return Prices(costs, 0)
-    spreads = Spreads(words, costs)
+    spreads = RecordSpreads(words, costs)
     dearer = [spreads.of(pc).price(rank) for _, pc, rank in places]
     dearest = max([spreads.of(pc).price(MANY_USED) for _, pc, _ in places])
     costs = _unknown(program, byte_costs)

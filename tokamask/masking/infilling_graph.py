@@ -20,9 +20,9 @@ from tokamask.errors import CompileBudgetExceeded
 from tokamask.masking import requests
 from tokamask.masking.automaton_costs import MISSING_BYTE, NEVER
 from tokamask.masking.bitmask import bitmask_words, pack_row, unpack_row
-from tokamask.masking.completion_kernels import TOO_MANY
 from tokamask.masking.infilling_kernels import refine
 from tokamask.masking.shortest import COST_ERROR
+from tokamask.masking.target_kernels import TOO_MANY
 
 if TYPE_CHECKING:
     from tokamask.masking.compiler import CompiledGrammar
@@ -114,7 +114,7 @@ class TokenGraph:
             return known
         capacity = 1024
         while True:
-            pairs = np.empty(2 * capacity, dtype=np.int32)
+            pairs = np.empty(2 * capacity + 1, dtype=np.int32)
             count = self.engine.call(requests.SUCCESSORS, configuration, pairs.ctypes.data, capacity, NEVER, ANY_NUMBER)
             if count != TOO_MANY:
                 break

@@ -3,8 +3,8 @@
 Most tokens are allowed because they stay inside a JSON string. Which ones depends on the string's body state alone, so
 there is one precomputed row per body state, and one per number of characters still allowed. The few hundred tokens that
 close the string are kept apart, as tries of what follows the quote: what they do depends on the grammar. For strings
-with a pattern, the tokens are also kept by the characters that they contain (see `character_units`), and for the places
-between JSON tokens it is noted where in the trie something follows blanks.
+with a pattern, the tokens are also kept by the characters that they contain (see `character_units`), for budgets by how
+they end (see `text_rows`), and for the places between JSON tokens it is noted where in the trie something follows blanks.
 
 Everything is laid out in one int32 array, "V" in the kernels, that is saved to disk and memory-mapped.
 """
@@ -22,10 +22,11 @@ from tokamask.grammar.body_states import BODY_STATES, CLOSED, ESCAPE, MINIMAL, N
 from tokamask.grammar.string_body import BODY
 from tokamask.masking.character_units import add_units
 from tokamask.masking.layout import Layout, token_row
+from tokamask.masking.text_rows import add_text_rows
 from tokamask.masking.token_trie import TokenTrie, vocabulary_trie
 from tokamask.masking.vocabulary import Vocabulary
 
-PIECES_VERSION = 7
+PIECES_VERSION = 8
 """Changes whenever the layout below does; part of the key on disk."""
 
 # Header slots of V.
@@ -47,7 +48,10 @@ PIECES_VERSION = 7
     KIND_ROWS,
     BLANK_ENDS,
     BLANK_END_COUNT,
-) = range(17)
+    TEXT_ROWS,
+    TEXT_CLASSES,
+    TEXT_CLASS_COUNT,
+) = range(20)
 HEADER_WORDS = 32
 
 # An entry of the exits table, per body state: the trie of all tokens that close the string (nodes, tokens; 0: none),
@@ -115,6 +119,7 @@ def build_pieces(vocabulary: Vocabulary) -> Words:
     header[BLANK_ENDS], header[BLANK_END_COUNT] = _add_blank_ends(layout, trie, header[NODES], texts)
     inside = [(texts[token], token) for token in _tokens_at(trie, states[NORMAL] >= 0).tolist()]
     header[UNITS], header[UNIT_ENTRIES], header[ASCII_ENTRIES], header[KIND_ROWS] = add_units(layout, inside, words)
+    header[TEXT_ROWS], header[TEXT_CLASSES], header[TEXT_CLASS_COUNT] = add_text_rows(layout, inside, words)
     V = layout.array()
     for slot, value in header.items():
         V[slot] = value

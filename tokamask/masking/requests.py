@@ -34,18 +34,12 @@ from tokamask.grammar.moves import (
 )
 from tokamask.grammar.program import END
 from tokamask.grammar.survival import forgetful, nodes_remembered
-from tokamask.masking.completion_kernels import (
-    drop,
-    far_targets,
-    largest_cost,
-    successors,
-    targets,
-    token_move,
-)
+from tokamask.masking.completion_kernels import largest_cost, successors
 from tokamask.masking.configuration_costs import configuration_cost
 from tokamask.masking.mask_kernels import find_mask
 from tokamask.masking.pieces import NODES, ROW_WORDS
 from tokamask.masking.remembering_masks import find_cleared
+from tokamask.masking.target_kernels import drop, reach, targets, token_move
 from tokamask.masking.trie_kernels import child_count, find_child
 
 Words = npt.NDArray[np.int32]
@@ -69,7 +63,7 @@ BOOK_SLOTS = 8
     COST_OF,
     LARGEST_COST,
     TARGETS,
-    FAR_TARGETS,
+    REACH,
     DROP,
     SUCCESSORS,
     REMEMBERS_AT,
@@ -114,10 +108,10 @@ def request(book: int, question: int, a: int, b: int, c: int, d: int, e: int) ->
         return forgetful(P, M, a)
     if question == TARGETS:
         return targets(P, M, V, a, b, c, d, e)
-    if question == FAR_TARGETS:
-        return far_targets(P, M, V, K, a, b, c, d, e)
+    if question == REACH:
+        return reach(P, M, V, K, a, b, c)
     if question == DROP:
-        return drop(M, V, a, b, c, d)
+        return drop(M, V, a, b, c, d, e)
     return successors(P, M, V, K, a, b, c, d, e)
 
 

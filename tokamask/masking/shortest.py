@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,10 +27,11 @@ from tokamask.errors import CompileBudgetExceeded, TokenRejected
 from tokamask.grammar.program import OBJECT_IS_FREE, OBJECT_OPEN, OBJECT_REQUIRED, Program
 from tokamask.masking import requests
 from tokamask.masking.automaton_costs import MISSING_BYTE, NEVER
-from tokamask.masking.bitmask import clear_tokens, set_tokens
-from tokamask.masking.completion_kernels import TOO_MANY
+from tokamask.masking.bitmask import bitmask_words, clear_tokens, pack_row, set_tokens
 from tokamask.masking.dearer import priced, remembers
+from tokamask.masking.spelling import spelling_of
 from tokamask.masking.spreads import MANY_USED
+from tokamask.masking.target_kernels import PLACE_WORDS, REACH_WORDS, TOO_MANY
 
 if TYPE_CHECKING:
     from tokamask.masking.engine import Engine
@@ -50,26 +51,18 @@ DESCENDED_WAYS = 4
 """How many tokens are followed from one place, those that lower the cost most: the digits of an escape, say, would
 otherwise multiply."""
 FAR_COST = 500
-"""From places of a higher cost on the few `_long_tokens` are tried before all others. Looking at all tokens of a place
-inside a long string takes milliseconds and is remembered for each of its bytes; tens of thousands of such places would
-take minutes and a gigabyte."""
-LONG_TOKENS = 2
-"""How many tokens of each of these alphabets are tried there."""
-ALPHABETS = tuple(
-    frozenset(letters)
-    for letters in (
-        b"0123456789",
-        b"0123456789abcdef",
-        b"abcdefghijklmnopqrstuvwxyz",
-        b"ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-        bytes(set(range(0x20, 0x7F)) - set(b'"\\')),
-    )
-)
+"""From places of a higher cost on a few long tokens (see `Spelling`) are tried before all others. Looking at all tokens
+of a place inside a long string takes milliseconds and is remembered for each of its bytes; tens of thousands of such
+places would take minutes and a gigabyte."""
 MOST_COST = 100_000
 """Texts that take more bytes to complete are not searched for."""
 
-UTF8_BYTES = sorted(set(range(0x100)) - {0xC0, 0xC1, *range(0xF5, 0x100)})
-"""The bytes of text. Where each has a token, no cost is due to a byte that cannot be spelled."""
+RECENT_REACHES = 32
+"""Of how many configurations it is kept where their tokens lead; most are asked once, or again before long."""
+LONGEST_REACH = 4096
+"""Of more records than this nothing is kept."""
+RECENT_BUDGETS = 2
+"""For how many numbers of tokens left the row is kept."""
 
 ORDERED_PROPERTIES = 4
 """Required properties of one object that are tried in every order; with more of them a single way is followed."""
@@ -77,6 +70,27 @@ ORDERED_PROPERTIES = 4
 ANY_COST = ANY_NUMBER = 1 << 30
 
 OPENED_BY_ONE_TOKEN = 8  # values that must differ
+
+
+@dataclass(frozen=True)
+class _Reach:
+    """Where the tokens of a configuration lead.
+
+    Attributes:
+        records: int32, as `target_kernels` has them.
+        places: what is reached: configurations, with cost and whether they remember anything; the dearest first.
+        near: for numbers of tokens that were left, the row of all tokens but those that lead too far.
+    """
+
+    records: npt.NDArray[np.int32]
+    places: list[tuple[int, int, bool]]
+    near: dict[int, npt.NDArray[np.int32]] = field(default_factory=dict)
+
+    @property
+    def bound(self) -> int:
+        """The cost behind any token is no higher."""
+        return self.places[0][1] if self.places else 0
+
 
 # Distance to the end and the first token on the way; the end itself is (0, -1), and NOWHERE cannot be completed.
 _Step = tuple[int, int]
@@ -89,19 +103,13 @@ class Shortest:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         program = engine.program
-        texts = engine.vocabulary.token_bytes
-        byte_costs = np.full(256, MISSING_BYTE, dtype=np.int32)
-        byte_costs[[text[0] for text in texts if text is not None and len(text) == 1]] = 1
-        # Costs take it that JSON's own punctuation, digits and some character can be spelled byte by byte.
-        self._is_bounded_by_cost = bool((byte_costs[0x20:0x7F] == 1).all())
-        self._spells_all_bytes = bool((byte_costs[UTF8_BYTES] == 1).all())
-        costs, self._dearest = priced(program, byte_costs)
+        self._spelling = spelling_of(engine.vocabulary)
+        costs, self._dearest = priced(program, self._spelling.byte_costs)
         engine.provide_costs(costs)
-        self._longest = max((len(text) for text in texts if text), default=1)
-        self._long_tokens = _long_tokens(texts)
         self._ways = 1 if _has_many_orders(program) else DESCENDED_WAYS
         self._steps: dict[int, _Step] = {}
         self._bounds: dict[int, int] = {}
+        self._reaches: dict[int, _Reach] = {}
         self._lock = threading.RLock()
         # Whatever is remembered is part of a configuration, so more of them come to nothing.
         self._remembers = remembers(program)
@@ -146,20 +154,13 @@ class Shortest:
             bound = self._bounds.get(configuration)
             if bound is None:
                 bound = self._bounds[configuration] = self._bound(configuration)
-            if bound <= left and self._is_bounded_by_cost:
+            if bound <= left and self._spelling.is_bounded_by_cost:
                 return
             allowed_stops = clear_tokens(row, stops.tolist())
-            behind = np.zeros(32 * len(row), dtype=np.int32)
-            reached = np.empty_like(behind)
-            # Every byte costs one token at most, if all have one of their own.
-            sure = left if self._spells_all_bytes else -1
-            count = self._engine.call(
-                requests.FAR_TARGETS, configuration, row.ctypes.data, behind.ctypes.data, reached.ctypes.data, sure
-            )
-            far = np.array(
-                [target for target in reached[:count].tolist() if not self._is_within(target, left)], dtype=np.int32
-            )
-            self._engine.call(requests.DROP, row.ctypes.data, behind.ctypes.data, far.ctypes.data, len(far))
+            if self._engine.call(requests.REMEMBERS_AT, configuration):
+                row &= self._near_beside_memory(configuration, row, left)
+            else:
+                row &= self._near(configuration, left)
             set_tokens(row, allowed_stops)
             if self._remembers:
                 distance, token = self._step(configuration)
@@ -169,26 +170,83 @@ class Shortest:
     def is_ample(self, configuration: int, tokens_left: int, stop_count: int) -> bool:
         """Whether `restrict` is known to clear nothing; where it was never asked nothing is known."""
         bound = self._bounds.get(configuration)
-        return bound is not None and self._is_bounded_by_cost and bound <= tokens_left - 1 - bool(stop_count)
+        return bound is not None and self._spelling.is_bounded_by_cost and bound <= tokens_left - 1 - bool(stop_count)
+
+    def _near(self, configuration: int, left: int) -> npt.NDArray[np.int32]:
+        """The row of all tokens but those that lead too far, where nothing is remembered."""
+        reach = self._reach(configuration)
+        near = reach.near.get(left)
+        if near is None:
+            near = np.full(bitmask_words(self._engine.vocabulary.size), -1, dtype=np.int32)
+            far = np.array(self._too_far(reach.places, left), dtype=np.int32)
+            count = len(reach.records) // REACH_WORDS
+            self._engine.call(
+                requests.DROP, near.ctypes.data, reach.records.ctypes.data, count, far.ctypes.data, len(far)
+            )
+            _keep(reach.near, RECENT_BUDGETS, left, near)
+        return near
+
+    def _near_beside_memory(self, configuration: int, row: npt.NDArray[np.int32], left: int) -> npt.NDArray[np.int32]:
+        """The same elsewhere, by a look at every token of a mask."""
+        behind = np.zeros(32 * len(row), dtype=np.int32)
+        reached = np.empty_like(behind)
+        count = self._engine.call(
+            requests.TARGETS, configuration, row.ctypes.data, behind.ctypes.data, reached.ctypes.data, len(reached)
+        )
+        places = [
+            (
+                target,
+                self._engine.call(requests.COST_OF, target),
+                bool(self._engine.call(requests.REMEMBERS_AT, target)),
+            )
+            for target in reached[:count].tolist()
+        ]
+        return ~pack_row(np.isin(behind, self._too_far(places, left)))
+
+    def _reach(self, configuration: int) -> _Reach:
+        """Where the tokens lead that a configuration allows which remembers nothing."""
+        reach = self._reaches.get(configuration)
+        if reach is None:
+            most = 2 * 32 * bitmask_words(self._engine.vocabulary.size)  # tokens, and no more classes of them
+            records = np.empty(REACH_WORDS * most, dtype=np.int32)
+            places = np.empty(1 + PLACE_WORDS * most, dtype=np.int32)
+            count = self._engine.call(requests.REACH, configuration, records.ctypes.data, places.ctypes.data)
+            reached = places[1 : 1 + PLACE_WORDS * int(places[0])].reshape(-1, PLACE_WORDS).tolist()
+            dearest_first = sorted(((target, cost, remembers > 0) for target, cost, remembers in reached), key=_cost)
+            reach = _Reach(records[: REACH_WORDS * count].copy(), dearest_first)
+            if count <= LONGEST_REACH:
+                _keep(self._reaches, RECENT_REACHES, configuration, reach)
+        return reach
 
     def _bound(self, configuration: int) -> int:
         """A bound on the cost behind any token: where something is remembered, values may be dearer."""
-        twin = self._engine.call(requests.FORGETFUL_OF, configuration)
-        bound = self._engine.call(requests.LARGEST_COST, twin)
-        if twin == configuration:
-            return bound
+        if not self._engine.call(requests.REMEMBERS_AT, configuration):
+            # Where bytes of text cannot be spelled, the rest of a character may cost more.
+            return self._reach(configuration).bound + (0 if self._spelling.spells_all_bytes else COST_ERROR)
         if self._engine.call(requests.NODES_AT, configuration) + OPENED_BY_ONE_TOKEN > MANY_USED:
             return NEVER  # how dear they may be is not known
-        return bound + OPENED_BY_ONE_TOKEN * self._dearest
+        twin = self._engine.call(requests.FORGETFUL_OF, configuration)
+        return self._engine.call(requests.LARGEST_COST, twin) + OPENED_BY_ONE_TOKEN * self._dearest
 
-    def _is_within(self, configuration: int, left: int) -> bool:
+    def _too_far(self, places: list[tuple[int, int, bool]], left: int) -> list[int]:
+        """The places, of (configuration, cost, whether it remembers), from which the end is more than `left` tokens."""
+        # Every byte costs one token at most, if all have one of their own.
+        sure = left if self._spelling.spells_all_bytes else -1
+        return [
+            target
+            for target, cost, remembers in places
+            if cost > sure and not self._is_within(target, cost, remembers, left)
+        ]
+
+    def _is_within(self, configuration: int, cost: int, remembers: bool, left: int) -> bool:
         """Whether the text can end within `left` tokens."""
-        cost = self._engine.call(requests.COST_OF, configuration)
-        if self._engine.call(requests.REMEMBERS_AT, configuration):
+        if remembers:
             return cost <= left  # for a sure way is kept in any case, and each memory would be a search of its own
-        if cost < MISSING_BYTE and cost - COST_ERROR > left * self._longest and not self._is_explored:
+        if cost < MISSING_BYTE and cost - COST_ERROR > left * self._spelling.longest and not self._is_explored:
             return False  # no spelling of the cheapest text is as short as that
-        return left >= 0 and self._step(configuration)[0] <= left
+        if left == 0:
+            return self._engine.call(requests.IS_ACCEPTING_AT, configuration) != 0
+        return left > 0 and self._step(configuration)[0] <= left
 
     def _step(self, configuration: int) -> _Step:
         step = self._steps.get(configuration)
@@ -236,7 +294,7 @@ class Shortest:
 
     def _descend(self, start: int) -> None:
         """Find the distance of everything that cost-lowering tokens reach from `start`."""
-        if self._spells_all_bytes and self._engine.call(requests.COST_OF, start) > MOST_COST:
+        if self._spelling.spells_all_bytes and self._engine.call(requests.COST_OF, start) > MOST_COST:
             raise CompileBudgetExceeded(
                 f"the shortest completion of this text takes more than {MOST_COST} bytes, too many to be searched for "
                 "in tokens; lower the grammar's minimal lengths, or fill masks without tokens_left"
@@ -260,9 +318,9 @@ class Shortest:
 
     def _lowering(self, configuration: int, cost: int) -> list[tuple[int, int]]:
         """(configuration, token) one token on: the few that lower a cost the most."""
-        if cost > FAR_COST and (cost < MISSING_BYTE or self._spells_all_bytes):
+        if cost > FAR_COST and (cost < MISSING_BYTE or self._spelling.spells_all_bytes):
             far = []
-            for token in self._long_tokens:
+            for token in self._spelling.long_tokens:
                 target = self._engine.call(requests.ACCEPT, configuration, token)
                 if target and (less := self._engine.call(requests.COST_OF, target)) < cost:
                     far.append((less, token, target))
@@ -288,13 +346,20 @@ class Shortest:
             capacity *= 4
 
 
-def _long_tokens(texts: Sequence[bytes | None]) -> list[int]:
-    """The longest tokens over each of `ALPHABETS`; of equally long ones those with the lowest numbers."""
-    found: set[int] = set()
-    for alphabet in ALPHABETS:
-        spelled = [token for token, text in enumerate(texts) if text and alphabet.issuperset(text)]
-        found.update(sorted(spelled, key=lambda token: -len(texts[token] or b""))[:LONG_TOKENS])
-    return sorted(found)
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+def _keep(recent: dict[_Key, _Value], most: int, key: _Key, value: _Value) -> None:
+    """Add to what is kept, in place of the oldest where there are `most`."""
+    if len(recent) == most:
+        del recent[next(iter(recent))]
+    recent[key] = value
+
+
+def _cost(place: tuple[int, int, bool]) -> int:
+    """What sorts the dearest places to the front."""
+    return -place[1]
 
 
 def _has_many_orders(program: Program) -> bool:

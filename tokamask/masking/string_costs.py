@@ -78,13 +78,9 @@ def inside_cost(P: Words, K: Words, pc: int, count: int, state: int) -> int:
     return K[state_row(P, P[pc + 3], state) + 1]
 
 
-# The least cost behind the code points low..high among the 64, 4096 or 262144 that begin at `first`. `state` is where
-# their leading bytes led. Neighbours that lead to the same place cost the same, and ranges of characters make almost
-# all of them do so. (Three functions, for kernels do not recurse.)
-
-
 @jit
 def _least_in_64(P: Words, K: Words, pc: int, count: int, state: int, low: int, high: int, first: int) -> int:
+    """The least cost behind low..high among the 64 code points from `first` on, whose leading bytes led to `state`."""
     best = NEVER
     for code_point in range(max(low, first), min(high, first + 63) + 1):
         target = automaton_move(P, P[pc + 3], state, 0x80 | (code_point & 63))
@@ -94,26 +90,27 @@ def _least_in_64(P: Words, K: Words, pc: int, count: int, state: int, low: int, 
 
 
 @jit
-def _least_in_4096(P: Words, K: Words, pc: int, count: int, state: int, low: int, high: int, first: int) -> int:
+def _least_behind_lead(
+    P: Words, K: Words, pc: int, count: int, state: int, low: int, high: int, first: int, size: int
+) -> int:
+    """The same among the 4096 or 262144 that begin at `first`, all with one first byte.
+
+    Neighbours that lead to the same place cost the same, and ranges of characters make almost all of them do so.
+    """
     best = NEVER
     known = -1
-    for begin in range(first, first + 4096, 64):
-        target = automaton_move(P, P[pc + 3], state, 0x80 | (begin >> 6 & 63))
-        if target >= 0 and target != known and begin <= high and begin + 63 >= low:
+    for middle in range(first, first + size, 4096):
+        outer = state if size == 4096 else automaton_move(P, P[pc + 3], state, 0x80 | (middle >> 12 & 63))
+        if outer < 0 or outer == known or middle > high or middle + 4095 < low:
+            continue
+        known = outer if low <= middle and middle + 4095 <= high else -1
+        inner = -1
+        for begin in range(middle, middle + 4096, 64):
+            target = automaton_move(P, P[pc + 3], outer, 0x80 | (begin >> 6 & 63))
+            if target < 0 or target == inner or begin > high or begin + 63 < low:
+                continue
+            inner = target if low <= begin and begin + 63 <= high else -1
             best = min(best, _least_in_64(P, K, pc, count, target, low, high, begin))
-            known = target if low <= begin and begin + 63 <= high else -1
-    return best
-
-
-@jit
-def _least_in_262144(P: Words, K: Words, pc: int, count: int, state: int, low: int, high: int, first: int) -> int:
-    best = NEVER
-    known = -1
-    for begin in range(first, first + 262144, 4096):
-        target = automaton_move(P, P[pc + 3], state, 0x80 | (begin >> 12 & 63))
-        if target >= 0 and target != known and begin <= high and begin + 4095 >= low:
-            best = min(best, _least_in_4096(P, K, pc, count, target, low, high, begin))
-            known = target if low <= begin and begin + 4095 <= high else -1
     return best
 
 
@@ -132,9 +129,9 @@ def _least_escaped(P: Words, K: Words, pc: int, count: int, state: int, low: int
         if lead < 0xE0:
             best = min(best, _least_in_64(P, K, pc, count, target, low, high, (lead & 0x1F) << 6))
         elif lead < 0xF0:
-            best = min(best, _least_in_4096(P, K, pc, count, target, low, high, (lead & 0x0F) << 12))
+            best = min(best, _least_behind_lead(P, K, pc, count, target, low, high, (lead & 0x0F) << 12, 1 << 12))
         else:
-            best = min(best, _least_in_262144(P, K, pc, count, target, low, high, (lead & 0x07) << 18))
+            best = min(best, _least_behind_lead(P, K, pc, count, target, low, high, (lead & 0x07) << 18, 1 << 18))
     return best
 
 

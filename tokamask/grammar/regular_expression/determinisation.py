@@ -16,7 +16,8 @@ import numpy as np
 
 from tokamask.errors import CompileBudgetExceeded, UnsupportedFeature
 from tokamask.grammar.automaton import Rows, explore, flat
-from tokamask.grammar.minimisation import FlatAutomaton, minimal
+from tokamask.grammar.flat_automaton import FlatAutomaton
+from tokamask.grammar.minimisation import minimal
 from tokamask.grammar.regular_expression.alphabet import Alphabet, alphabet_of, bits
 from tokamask.grammar.regular_expression.code_points import ANY, CodePoints
 from tokamask.grammar.regular_expression.positions import Positions, anywhere, beginning, ending, whole

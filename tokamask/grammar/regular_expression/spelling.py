@@ -6,9 +6,9 @@ import numpy as np
 
 from tokamask.errors import CompileBudgetExceeded
 from tokamask.grammar.budget import check_time, present_budget
+from tokamask.grammar.flat_automaton import FlatAutomaton, Words, number_breadth_first
 from tokamask.grammar.jit import jit
 from tokamask.grammar.language import Language, empty, frozen
-from tokamask.grammar.minimisation import FlatAutomaton, Words, number_breadth_first
 from tokamask.grammar.regular_expression.alphabet import INNER, NOTHING
 from tokamask.grammar.regular_expression.determinisation import CellAutomaton
 
