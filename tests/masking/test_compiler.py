@@ -100,7 +100,7 @@ def test_an_arena_grown_between_calls(vocabulary: Vocabulary, tmp_path: Path, mo
         nonlocal calls
         calls += 1
         if calls % 40 == 0 and self.nbytes < 1 << 22:
-            with self.lock:
+            with self.held():
                 self._grow()
         return call(self, *arguments)
 

@@ -27,7 +27,7 @@ from numba.extending import intrinsic
 from tokamask.cache_directory import default_cache_directory, mark_used, remove_unused
 from tokamask.grammar.kernel_parts import Kernel
 
-__all__ = ["ENGINE", "carray", "copy_words", "jit", "pointer", "source_digest"]
+__all__ = ["ENGINE", "carray", "compare_and_swap", "copy_words", "jit", "pointer", "source_digest"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -179,6 +179,8 @@ if TYPE_CHECKING:
 
     def copy_words(target: int, source: int, words: int) -> None: ...
 
+    def compare_and_swap(address: int, expected: int, value: int) -> bool: ...
+
 else:
 
     @intrinsic
@@ -204,3 +206,17 @@ else:
             return context.get_dummy_value()
 
         return types.void(types.int64, types.int64, types.int64), generate
+
+    @intrinsic
+    def compare_and_swap(typing_context, address, expected, value):
+        """Replace the int64 word at an address by `value` if it is as `expected`; whether it was. Atomic.
+
+        What was written before one thread's swap is seen after another's that finds its value.
+        """
+
+        def generate(context, builder, signature, arguments):
+            at, old, new = arguments
+            word = builder.inttoptr(at, old.type.as_pointer())
+            return builder.extract_value(builder.cmpxchg(word, old, new, "acq_rel", "acquire"), 1)
+
+        return types.boolean(types.int64, types.int64, types.int64), generate

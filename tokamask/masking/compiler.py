@@ -170,7 +170,7 @@ class CompiledGrammar:
     def save(self, path: str | Path) -> None:
         """Write the compiled grammar and what it has learned to one file (no pickles)."""
         engine = self.engine
-        with engine.lock:
+        with engine.held():
             arena = without_leftovers(engine.arena, bitmask_words(self.vocabulary.size))
         saved = Saved(self._program, arena, self.is_exact)
         write_saved(path, saved, self.vocabulary.fingerprint)

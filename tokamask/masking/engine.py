@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from tokamask.errors import CompileBudgetExceeded
 from tokamask.grammar.arena import CONFIGURATION_COUNT, FULL, MOST_BYTES, VISITS, grown, new_arena
 from tokamask.masking import requests
 from tokamask.masking.bitmask import bitmask_words
-from tokamask.masking.requests import request
+from tokamask.masking.requests import BUSY, request
 from tokamask.masking.shortest import Shortest
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from tokamask.masking.vocabulary import Vocabulary
 
 __all__ = ["Engine"]
+
+WAIT = 50e-6
+"""Seconds between two looks at whether it is one's turn."""
 
 SHORTEST_BYTES = 320
 """What `Shortest` keeps for a configuration: an entry in each of two dictionaries, three integers and a pair."""
@@ -46,7 +50,8 @@ def _request_entry() -> Callable[..., int]:
 class Engine:
     """Answers questions about one program and one vocabulary, and learns meanwhile.
 
-    Any number of threads may ask: kernels run one at a time, under a lock, with the GIL released.
+    Any number of threads may ask: kernels run one at a time, with the GIL released, and see to that themselves (see
+    `requests`). A thread that finds another's running tries for a microsecond, then sleeps between its trials.
 
     Args:
         program: what the grammar was assembled into.
@@ -60,24 +65,23 @@ class Engine:
         number: which engine of this process it is; no other ever has the same.
         is_used: set by every question; the cache resets it.
         settled_bytes: how large the engine was when a text was last read again to go on here.
-        lock, ask, book_address: for who cannot afford `call`. `ask(book_address, question, a, b, c, d, e)`, under the
-            lock, answers as `call` does, or FULL, which only `call` can mend.
+        ask, book_address: for who cannot afford `call`. `ask(book_address, question, a, b, c)` answers as `call` does,
+            or BUSY or FULL, and only `call` can then go on.
     """
 
     __slots__ = (
         "__weakref__",
         "_arena",
-        "_book",
+        "_books",
         "_costs",
         "_engine_cache",
+        "_own_book_address",
         "_pieces",
         "_row_words",
         "_shortest",
         "_shortest_lock",
         "ask",
         "book_address",
-        "is_used",
-        "lock",
         "number",
         "program",
         "settled_bytes",
@@ -96,27 +100,26 @@ class Engine:
         self.number = next(_NUMBERS)
         self.program = program
         self.vocabulary = vocabulary
-        self.lock = threading.Lock()
         self.ask = _request_entry()
-        self.is_used = True
         self._pieces = pieces
         self._engine_cache = engine_cache
         self._row_words = bitmask_words(vocabulary.size)
         self._shortest_lock = threading.Lock()
         self._shortest: Shortest | None = None
         self._costs: npt.NDArray[np.int32] | None = None
-        self._book = np.zeros(requests.BOOK_SLOTS, dtype=np.int64)
-        self.book_address = self._book.ctypes.data
+        # The book, and one for the thread that holds the turn.
+        self._books = np.zeros((2, requests.BOOK_SLOTS), dtype=np.int64)
+        self.book_address, self._own_book_address = (book.ctypes.data for book in self._books)
         self._arena = new_arena(self._row_words) if arena is None else arena
-        self._write_book(0, program.words)
-        self._write_book(1, self._arena)
-        self._write_book(2, pieces)
+        self._write_book(requests.PROGRAM, program.words)
+        self._write_book(requests.ARENA, self._arena)
+        self._write_book(requests.PIECES, pieces)
         self.start = self.call(requests.START, program.start)
         self.settled_bytes = self.nbytes
 
     @property
     def arena(self) -> npt.NDArray[np.int32]:
-        """What is learned; it is written to, and replaced, under the lock."""
+        """What is learned; others may write to it and replace it, except while it is `held`."""
         return self._arena
 
     @property
@@ -143,24 +146,47 @@ class Engine:
 
     def provide_costs(self, costs: npt.NDArray[np.int32]) -> None:
         """Put the array K of `record_costs` into the book."""
-        with self.lock:
+        with self.held():
             self._costs = costs
-            self._write_book(3, costs)
+            self._write_book(requests.COSTS, costs)
 
-    def call(self, question: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0, e: int = 0) -> int:
+    @property
+    def is_used(self) -> bool:
+        """Whether anything was asked since this was set to False."""
+        return bool(self._books[:, requests.IS_USED].any())
+
+    @is_used.setter
+    def is_used(self, is_used: bool) -> None:
+        self._books[:, requests.IS_USED] = is_used
+
+    def call(self, question: int, a: int = 0, b: int = 0, c: int = 0) -> int:
         """Ask the engine (see `requests`); the arena grows as often as that needs it.
 
         Raises:
             CompileBudgetExceeded: the arena would outgrow `MOST_BYTES`, or one step has too many threads. The engine
                 is given up then, so that only what one text needs can be too much, never what many have left.
         """
-        self.is_used = True
-        with self.lock:
-            while True:
-                answer = self.ask(self.book_address, question, a, b, c, d, e)
-                if answer != FULL:
-                    return answer
+        answer = self.ask(self.book_address, question, a, b, c)
+        if answer != BUSY and answer != FULL:
+            return answer
+        with self.held():
+            while (answer := self.ask(self._own_book_address, question, a, b, c)) == FULL:
                 self._grow()
+            return answer
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Nothing is answered to other threads meanwhile.
+
+        Wherever an interrupt comes, the turn is not lost: giving it back has no effect where somebody else has it.
+        """
+        thread = threading.get_ident()
+        try:
+            while self.ask(self.book_address, requests.HOLD, thread, 0, 0) == BUSY:
+                time.sleep(WAIT)
+            yield
+        finally:
+            self.ask(self.book_address, requests.LET_GO, thread, 0, 0)
 
     @contextmanager
     def settling(self) -> Iterator[None]:
@@ -178,9 +204,9 @@ class Engine:
         except CompileBudgetExceeded:
             self._engine_cache.drop(self)
             raise
-        self._write_book(1, self._arena)
+        self._write_book(requests.ARENA, self._arena)
         self._engine_cache.count(self._arena.nbytes - before, self)
 
     def _write_book(self, slot: int, array: npt.NDArray[Any]) -> None:
-        self._book[2 * slot] = array.ctypes.data
-        self._book[2 * slot + 1] = len(array)
+        self._books[:, slot] = array.ctypes.data
+        self._books[:, slot + 1] = len(array)

@@ -115,12 +115,13 @@ class TokenGraph:
         capacity = 1024
         while True:
             pairs = np.empty(2 * capacity + 1, dtype=np.int32)
-            count = self.engine.call(requests.SUCCESSORS, configuration, pairs.ctypes.data, capacity, NEVER, ANY_NUMBER)
+            more = np.array([capacity, NEVER, ANY_NUMBER], dtype=np.int64)
+            count = self.engine.call(requests.SUCCESSORS, configuration, pairs.ctypes.data, more.ctypes.data)
             if count != TOO_MANY:
                 break
             capacity *= 4
         row = np.empty(bitmask_words(self.engine.vocabulary.size), dtype=np.int32)
-        self.engine.call(requests.FILL, configuration, row.ctypes.data, row.ctypes.data, 0)
+        self.engine.call(requests.FILL, configuration, row.ctypes.data)
         tokens = int(np.count_nonzero(unpack_row(row, self.engine.vocabulary.size)))
         found = self._successors[configuration] = frozenset(pairs[: 2 * count : 2].tolist()), tokens
         return found
@@ -187,7 +188,7 @@ class TokenGraph:
         the one behind it (0: not allowed)."""
         size = self.engine.vocabulary.size
         row = np.empty(bitmask_words(size), dtype=np.int32)
-        self.engine.call(requests.FILL, configuration, row.ctypes.data, row.ctypes.data, 0)
+        self.engine.call(requests.FILL, configuration, row.ctypes.data)
         if among is not None:
             row &= among
         allowed = np.flatnonzero(unpack_row(row, size))
@@ -195,9 +196,8 @@ class TokenGraph:
         capacity = 1024
         while True:
             reached = np.empty(capacity, dtype=np.int32)
-            count = self.engine.call(
-                requests.TARGETS, configuration, row.ctypes.data, behind.ctypes.data, reached.ctypes.data, capacity
-            )
+            more = np.array([behind.ctypes.data, reached.ctypes.data, capacity], dtype=np.int64)
+            count = self.engine.call(requests.TARGETS, configuration, row.ctypes.data, more.ctypes.data)
             if count != TOO_MANY:
                 return allowed, reached[:count], behind[:size]
             capacity *= 4

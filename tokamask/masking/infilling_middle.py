@@ -158,6 +158,9 @@ class MiddleMatcher(Matcher):
         successors, _ = self._middle.graph.successors(configuration)
         return self.is_accepting and all(self._middle.distance(each) >= NEVER for each in successors)
 
+    def accept_token(self, token_id: int) -> None:
+        self._accept(token_id)
+
     def accept_bytes(self, data: bytes) -> None:
         before = self._history
         super().accept_bytes(data)
@@ -199,7 +202,7 @@ class MiddleMatcher(Matcher):
         while self._middle.distance(configuration):
             tokens.append(self._middle.next_token(configuration))
             configuration = self._middle.graph.after_token(configuration, tokens[-1])
-        stop: list[int] = self._stops[:1].tolist()
+        stop: list[int] = self._stops[1:2].tolist()
         return tokens + stop
 
     def _forced(self, engine: Engine) -> tuple[bytes, int]:

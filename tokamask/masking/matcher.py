@@ -5,42 +5,24 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from tokamask.errors import (
-    CompileBudgetExceeded,
-    MatcherTerminated,
-    RollbackTooFar,
-    TokenRejected,
-    VocabularyMismatch,
-)
-from tokamask.grammar.arena import FULL
-from tokamask.grammar.json_place import end_in_words
-from tokamask.grammar.program import VALUE
+from tokamask.errors import CompileBudgetExceeded, MatcherTerminated, TokenRejected, VocabularyMismatch
 from tokamask.masking import requests
 from tokamask.masking.bitmask import bitmask_words, clear_tokens, set_tokens
-from tokamask.masking.requests import FILL
+from tokamask.masking.forced import forced_bytes, forced_spelling
+from tokamask.masking.history import THINKING, History, begun, rolled_back, steps, text
+from tokamask.masking.refusals import placed, refusal
+from tokamask.masking.requests import ACCEPT, FILL
 
 if TYPE_CHECKING:
     from tokamask.masking.compiler import CompiledGrammar
     from tokamask.masking.engine import Engine
 
 __all__ = ["Matcher"]
-
-# History is a persistent linked list: (what came before, configuration, length, the token or bytes that led there). A
-# negative configuration is one that a stop token has ended; its absolute value is where a rollback returns to. So fork
-# and accept are O(1), and a failed call has nothing to undo.
-#
-# Configurations are those of one engine, which may be given up when memory is short. A matcher holds it by a weak
-# reference: what nobody is asking at the moment can be freed at once, however many matchers stand in it. One whose
-# engine is gone reads its history again, in the engine that its grammar has now.
-_History = tuple[Any, int, int, Any]
-
-# In place of a configuration: the text is still free, the token that begins the constraint has not come.
-_THINKING = 0
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
@@ -77,8 +59,8 @@ class Matcher:
         "_engine",
         "_history",
         "_row_addresses",
+        "_size",
         "_stop_address",
-        "_stop_count",
         "_stop_set",
         "_stops",
         "_think_until",
@@ -93,15 +75,19 @@ class Matcher:
             if not 0 <= token < compiled.vocabulary.size:
                 size = compiled.vocabulary.size
                 raise VocabularyMismatch(f"stop token {token} is outside of the vocabulary (ids 0 to {size - 1})")
-        self._stops = np.array(stops, dtype=np.int32)
+        # As kernels read them: their number first.
+        self._stops = np.array([len(stops), *stops], dtype=np.int32)
         self._stop_address = self._stops.ctypes.data
-        self._stop_count = len(stops)
+        self._size = compiled.vocabulary.size
         self._stop_set = frozenset(stops)
         if think_until_token is not None and not 0 <= think_until_token < compiled.vocabulary.size:
             raise VocabularyMismatch(f"think_until token {think_until_token} is no id of the vocabulary")
         self._think_until = think_until_token
+        # Configurations are those of one engine, which may be given up when memory is short. The reference is weak:
+        # what nobody is asking at the moment can be freed at once, however many matchers stand in it. One whose engine
+        # is gone reads its history again, in the engine that its grammar has now.
         self._engine: weakref.ref[Engine]
-        self._history: _History
+        self._history: History
         self._begin()
         self._bitmask: npt.NDArray[np.int32] | None = None
         self._row_addresses: dict[int, int] = {}
@@ -114,7 +100,7 @@ class Matcher:
 
     @property
     def stop_token_ids(self) -> tuple[int, ...]:
-        return tuple(int(token) for token in self._stops)
+        return tuple(self._stops[1:].tolist())
 
     @property
     def is_accepting(self) -> bool:
@@ -139,14 +125,25 @@ class Matcher:
             TokenRejected: the token cannot follow, is special, or is no id of the vocabulary.
             MatcherTerminated: a stop token was accepted before.
         """
+        engine, before = self._engine(), self._history
+        configuration = before[1]
+        if engine is not None and configuration > 0 and 0 <= token_id < self._size and token_id not in self._stop_set:
+            # As `_after` does, without its cost.
+            target = engine.ask(engine.book_address, ACCEPT, configuration, token_id, 0)
+            if target > 0:
+                self._history = before, target, token_id
+                return
+        self._accept(token_id)
+
+    def _accept(self, token_id: int) -> None:
         try:
             engine, before = self._present_engine(), self._history
             target = self._after(engine, before[1], token_id)
         except CompileBudgetExceeded as error:
             raise self._placed(error) from None
         if target is None:
-            raise self._rejection(token_id)
-        self._history = (before, target, before[2] + 1, token_id)
+            raise refusal(token_id, before[1] < 0, self._stop_set, self._compiled.vocabulary)
+        self._history = before, target, token_id
 
     @_telling_where
     def accept_bytes(self, data: bytes) -> None:
@@ -162,11 +159,11 @@ class Matcher:
         engine, before = self._present_engine(), self._history
         if before[1] < 0:
             raise MatcherTerminated("a stop token ended the text; roll it back before adding bytes")
-        text = bytes(data)
-        target = _behind(engine, before[1], text)
+        read = bytes(data)
+        target = _behind(engine, before[1], read)
         if target is None:
-            raise TokenRejected(f"{text[:60]!r} cannot follow the text accepted so far")
-        self._history = (before, target, before[2] + 1, text)
+            raise TokenRejected(f"{read[:60]!r} cannot follow the text accepted so far")
+        self._history = before, target, read
 
     @_telling_where
     def is_allowed(self, token_id: int) -> bool:
@@ -192,12 +189,7 @@ class Matcher:
         Raises:
             RollbackTooFar: fewer were accepted.
         """
-        history = self._history
-        if not 0 <= count <= history[2]:
-            raise RollbackTooFar(f"cannot undo {count} steps, {history[2]} were accepted")
-        for _ in range(count):
-            history = history[0]
-        self._history = history
+        self._history = rolled_back(self._history, count)
 
     def fork(self) -> Matcher:
         """An independent matcher at the same place, in constant time."""
@@ -206,7 +198,7 @@ class Matcher:
         twin._stops = self._stops
         twin._engine = self._engine
         twin._stop_address = self._stop_address
-        twin._stop_count = self._stop_count
+        twin._size = self._size
         twin._stop_set = self._stop_set
         twin._think_until = self._think_until
         twin._history = self._history
@@ -247,28 +239,23 @@ class Matcher:
         configuration = self._history[1]
         if configuration > 0:
             # As `engine.call` does, without its cost.
-            engine.is_used = True
-            with engine.lock:
-                answer = engine.ask(
-                    engine.book_address, FILL, configuration, address, self._stop_address, self._stop_count, 0
-                )
-            if answer == FULL:
-                self._fill_after_growth(engine, configuration, address)
+            if engine.ask(engine.book_address, FILL, configuration, address, self._stop_address):
+                self._fill(engine, configuration, address)
             if tokens_left is not None:
                 self._restrict(engine, configuration, bitmask[row], tokens_left)
-        elif configuration == _THINKING:
+        elif configuration == THINKING:
             self._fill_thinking(bitmask[row], tokens_left)
         else:
             bitmask[row] = 0
-            set_tokens(bitmask[row], self._stops.tolist())
+            set_tokens(bitmask[row], self._stops[1:].tolist())
 
     @_telling_where
-    def _fill_after_growth(self, engine: Engine, configuration: int, address: int) -> None:
-        engine.call(FILL, configuration, address, self._stop_address, self._stop_count)
+    def _fill(self, engine: Engine, configuration: int, address: int) -> None:
+        engine.call(FILL, configuration, address, self._stop_address)
 
     @_telling_where
     def _restrict(self, engine: Engine, configuration: int, row: npt.NDArray[np.int32], tokens_left: int) -> None:
-        engine.shortest.restrict(configuration, row, tokens_left, self._stops)
+        engine.shortest.restrict(configuration, row, tokens_left, self._stops[1:])
 
     def _fill_thinking(self, row: npt.NDArray[np.int32], tokens_left: int | None) -> None:
         """All text, and the token that ends it; only that one when no more can be afforded."""
@@ -278,7 +265,7 @@ class Matcher:
             row[:] = self._compiled.text_row
         else:
             row[:] = 0
-        clear_tokens(row, self._stops.tolist())
+        clear_tokens(row, self._stops[1:].tolist())
         if tokens_left is None or tokens_left >= needed:
             set_tokens(row, [self._think_until])
 
@@ -291,10 +278,10 @@ class Matcher:
         """
         engine, configuration = self._present_engine(), self._history[1]
         if tokens_left is not None and configuration >= 0:
-            if configuration == _THINKING:
+            if configuration == THINKING:
                 is_ample = tokens_left > self.min_tokens_left()
             else:
-                is_ample = engine.shortest.is_ample(configuration, tokens_left, self._stop_count)
+                is_ample = engine.shortest.is_ample(configuration, tokens_left, len(self._stop_set))
             if not is_ample:
                 return None
         return engine.number, configuration, self._stop_set, self._think_until
@@ -322,14 +309,7 @@ class Matcher:
 
     def _forced(self, engine: Engine) -> tuple[bytes, int]:
         configuration = self._history[1]
-        forced = bytearray()
-        if configuration <= 0:
-            return b"", configuration
-        while (byte := engine.call(requests.FORCED_BYTE, configuration)) >= 0:
-            forced.append(byte)
-            data = np.array([byte], dtype=np.uint8)
-            configuration = engine.call(requests.READ, configuration, data.ctypes.data, 1)
-        return bytes(forced), configuration
+        return forced_bytes(engine, configuration) if configuration > 0 else (b"", configuration)
 
     @_telling_where
     def forced_tokens(self) -> list[int]:
@@ -339,16 +319,7 @@ class Matcher:
         """
         engine = self._present_engine()
         forced, configuration = self._forced(engine)
-        tokens = self._compiled.vocabulary.encode(forced) if forced else []
-        texts = self._compiled.vocabulary.token_bytes
-        place = len(forced)
-        kept = len(tokens)
-        for count in range(len(tokens) - 1, -1, -1):
-            place -= len(texts[tokens[count]] or b"")
-            tail = np.frombuffer(forced[place:], dtype=np.uint8)
-            if engine.call(requests.MAY_CROSS, configuration, tail.ctypes.data, len(tail)):
-                kept = count
-        return tokens[:kept]
+        return forced_spelling(engine, self._compiled.vocabulary, forced, configuration)
 
     @_telling_where
     def min_tokens_left(self) -> int:
@@ -362,7 +333,7 @@ class Matcher:
         engine, configuration = self._present_engine(), self._history[1]
         if configuration < 0:
             return 0
-        if configuration == _THINKING:
+        if configuration == THINKING:
             return 1 + engine.shortest.length(engine.start) + bool(self._stop_set)
         return engine.shortest.length(configuration) + bool(self._stop_set)
 
@@ -373,10 +344,10 @@ class Matcher:
         if configuration < 0:
             return []
         begin: list[int] = []
-        if configuration == _THINKING:
+        if configuration == THINKING:
             assert self._think_until is not None, "only a matcher with such a token thinks"
             begin, configuration = [self._think_until], engine.start
-        stop: list[int] = self._stops[:1].tolist()
+        stop: list[int] = self._stops[1:2].tolist()
         return begin + engine.shortest.tokens(configuration) + stop
 
     # Inside.
@@ -384,11 +355,11 @@ class Matcher:
     def _begin(self) -> Engine:
         """Stand before the first byte."""
         engine = self._compiled.engine
-        return self._begin_at(engine, engine.start if self._think_until is None else _THINKING)
+        return self._begin_at(engine, engine.start if self._think_until is None else THINKING)
 
     def _begin_at(self, engine: Engine, configuration: int) -> Engine:
         self._engine = weakref.ref(engine)
-        self._history = (None, configuration, 0, None)
+        self._history = begun(configuration)
         return engine
 
     def _present_engine(self) -> Engine:
@@ -398,21 +369,19 @@ class Matcher:
 
     def _read_again(self) -> Engine:
         """Put a history in the place of one whose engine was given up, by reading what it has accepted."""
-        old = self._history
-        steps = []
-        while old[0] is not None:
-            steps.append(old[3])
-            old = old[0]
+        accepted = steps(self._history)
         given_up = self._engine, self._history
         engine = self._begin()
         try:
             with engine.settling():
-                for step in reversed(steps):
+                for step in accepted:
                     before = self._history
-                    after = _behind if isinstance(step, bytes) else self._after
-                    target = after(engine, before[1], step)
+                    if isinstance(step, bytes):
+                        target = _behind(engine, before[1], step)
+                    else:
+                        target = self._after(engine, before[1], step)
                     assert target is not None, "what could follow can follow again"
-                    self._history = (before, target, before[2] + 1, step)
+                    self._history = before, target, step
         except BaseException:
             self._engine, self._history = given_up
             raise
@@ -426,46 +395,19 @@ class Matcher:
             return -configuration if engine.call(requests.IS_ACCEPTING_AT, configuration) else None
         if configuration < 0 or not 0 <= token_id < self._compiled.vocabulary.size:
             return None
-        if configuration == _THINKING:
+        if configuration == THINKING:
             if token_id == self._think_until:
                 return engine.start
-            return None if self._compiled.vocabulary.token_bytes[token_id] is None else _THINKING
+            return None if self._compiled.vocabulary.token_bytes[token_id] is None else THINKING
         return engine.call(requests.ACCEPT, configuration, token_id) or None
 
     def _placed(self, error: CompileBudgetExceeded) -> CompileBudgetExceeded:
-        program = self._compiled.program
-        is_json = bool((program.words[program.records] == VALUE).any())
-        return CompileBudgetExceeded(f"{error.message} ({end_in_words(self._text(), is_json)})", pointer=error.pointer)
-
-    def _text(self) -> bytes:
-        """What was accepted, stop tokens left out."""
-        pieces: list[bytes] = []
-        history = self._history
-        while history[0] is not None:
-            step = history[3]
-            if isinstance(step, int):
-                step = b"" if history[1] < 0 else self._compiled.vocabulary.token_bytes[step]
-            pieces.append(step or b"")
-            history = history[0]
-        return b"".join(reversed(pieces))
-
-    def _rejection(self, token_id: int) -> TokenRejected:
-        vocabulary = self._compiled.vocabulary
-        if self._history[1] < 0:
-            return MatcherTerminated(f"token {token_id} after a stop token; only stop tokens may follow, or a rollback")
-        if not 0 <= token_id < vocabulary.size:
-            return TokenRejected(f"token {token_id} is no id of the vocabulary (0 to {vocabulary.size - 1})")
-        if token_id in self._stop_set:
-            return TokenRejected(f"stop token {token_id} where the text is not complete")
-        text = vocabulary.token_bytes[token_id]
-        if text is None:
-            return TokenRejected(f"token {token_id} is special or missing: it is never text")
-        return TokenRejected(f"token {token_id} ({text!r}) cannot follow the text accepted so far")
+        return placed(error, self._compiled.program, text(self._history, self._compiled.vocabulary))
 
 
 def _behind(engine: Engine, configuration: int, text: bytes) -> int | None:
     """The configuration after some bytes; None when they cannot follow."""
-    if configuration == _THINKING:
-        return _THINKING
+    if configuration == THINKING:
+        return THINKING
     data = np.frombuffer(text, dtype=np.uint8)
     return engine.call(requests.READ, configuration, data.ctypes.data, len(text)) or None

@@ -3,8 +3,8 @@
 Most tokens are allowed because they stay inside a JSON string. Which ones depends on the string's body state alone, so
 there is one precomputed row per body state, and one per number of characters still allowed. The few hundred tokens that
 close the string are kept apart, as tries of what follows the quote: what they do depends on the grammar. For strings
-with a pattern, the tokens are also kept by the characters that they contain (see `character_units`), for budgets by how
-they end (see `text_rows`), and for the places between JSON tokens it is noted where in the trie something follows blanks.
+with a pattern, the tokens are also kept by the characters that they contain (see `character_units`), and for budgets by
+how they end (see `text_rows`). For the places between JSON tokens it is noted where in the trie something follows blanks.
 
 Everything is laid out in one int32 array, "V" in the kernels, that is saved to disk and memory-mapped.
 """

@@ -1,8 +1,11 @@
 """What a matcher asks of the engine, all through one compiled function that takes integers only.
 
-A *book* is an int64 array (address and length of P, M, V and K); its own address is the first argument. Passing
-integers costs 0.1 us a call, passing the arrays would cost three times that. The owner of the book keeps the arrays
-alive and rewrites the book whenever the arena has moved.
+A *book* is an int64 array: whose turn it is, and address and length of P, M, V and K; its own address is the first
+argument. Passing integers costs 0.1 us a call, passing the arrays would cost three times that. The owner of the book
+keeps the arrays alive and rewrites the book whenever the arena has moved.
+
+One question is answered at a time. The turn is a word that the entry takes and gives back by atomic swaps: a lock of
+Python's would cost as much as all the rest of a call, and a signal can come between two instructions of Python's.
 
 There is one entry, `request`, and not one per question, because numba compiles everything an entry reaches anew: ten
 entries would take ten times as long to compile and load.
@@ -19,12 +22,13 @@ from tokamask.grammar.arena import (
     FULL,
     LISTS,
     OPERATIONS,
+    OVERFLOW,
     ROWS,
     THREAD_WORDS,
     THREADS,
 )
 from tokamask.grammar.configurations import IS_ACCEPTING, LIST_LENGTH, LIST_START, MASK, REMEMBERS
-from tokamask.grammar.jit import carray, copy_words, jit, pointer
+from tokamask.grammar.jit import carray, compare_and_swap, copy_words, jit, pointer
 from tokamask.grammar.moves import (
     ANY_BYTE,
     candidate_buffer,
@@ -47,8 +51,16 @@ Words = npt.NDArray[np.int32]
 # What `forced_byte` answers when there is no single next byte.
 NOT_FORCED = -2
 
+# Slots of a book; an array has two, its address and its length.
+TURN, IS_USED, PROGRAM, ARENA, PIECES, COSTS = 0, 1, 2, 4, 6, 8
+BOOK_SLOTS = 10
 
-BOOK_SLOTS = 8
+# Whose turn it is: nobody's, a kernel's, or else that of the thread with this identifier.
+FREE, KERNELS = 0, -1
+# How often a kernel tries to get it: a microsecond or two, longer than a known mask takes.
+TRIALS = 64
+# The answer where it could not.
+BUSY = -4
 
 # Questions.
 (
@@ -69,19 +81,51 @@ BOOK_SLOTS = 8
     REMEMBERS_AT,
     FORGETFUL_OF,
     NODES_AT,
-) = range(17)
+    HOLD,
+    LET_GO,
+) = range(19)
 
 
 @jit
-def request(book: int, question: int, a: int, b: int, c: int, d: int, e: int) -> int:
-    """Answer a question about configuration `a` (see the functions it leads to); FULL: grow the arena, ask again."""
+def request(book: int, question: int, a: int, b: int, c: int) -> int:
+    """Answer a question about configuration `a` (see the functions it leads to).
+
+    BUSY: another question is being answered, ask again. FULL: HOLD the turn, ask again, grow the arena if it is still
+    FULL. HOLD keeps the turn for the thread with identifier `a`; it then asks by a book whose turn is nobody else's.
+    LET_GO gives the turn back if that thread has it.
+    """
+    turn = book + 8 * TURN
+    if question == LET_GO:
+        return compare_and_swap(turn, a, FREE)
+    if not _take(turn, a if question == HOLD else KERNELS):
+        return BUSY
+    if question == HOLD:
+        return 0
+    answer = _answer(book, question, a, b, c)
+    compare_and_swap(turn, KERNELS, FREE)
+    return answer
+
+
+@jit
+def _take(turn: int, owner: int) -> bool:
+    for _ in range(TRIALS):  # noqa: SIM110 - a kernel has no generators
+        if compare_and_swap(turn, FREE, owner):
+            return True
+    return False
+
+
+@jit
+def _answer(book: int, question: int, a: int, b: int, c: int) -> int:
     page = carray(pointer(book), (BOOK_SLOTS,), np.int64)
-    P = carray(pointer(page[0]), (page[1],), np.int32)
-    M = carray(pointer(page[2]), (page[3],), np.int32)
-    V = carray(pointer(page[4]), (page[5],), np.int32)
-    K = carray(pointer(page[6]), (page[7],), np.int32)
+    P = carray(pointer(page[PROGRAM]), (page[PROGRAM + 1],), np.int32)
+    M = carray(pointer(page[ARENA]), (page[ARENA + 1],), np.int32)
+    V = carray(pointer(page[PIECES]), (page[PIECES + 1],), np.int32)
+    K = carray(pointer(page[COSTS]), (page[COSTS + 1],), np.int32)
+    page[IS_USED] = 1
+    # What it says was the answer to another.
+    M[OVERFLOW] = 0
     if question == FILL:
-        return _fill(P, M, V, page[2], page[4], a, b, c, d)
+        return _fill(P, M, V, page[ARENA], page[PIECES], a, b, c)
     if question == ACCEPT:
         return token_move(P, M, V, a, b)
     if question == IS_ACCEPTING_AT:
@@ -106,13 +150,15 @@ def request(book: int, question: int, a: int, b: int, c: int, d: int, e: int) ->
         return nodes_remembered(M, a)
     if question == FORGETFUL_OF:
         return forgetful(P, M, a)
-    if question == TARGETS:
-        return targets(P, M, V, a, b, c, d, e)
     if question == REACH:
         return reach(P, M, V, K, a, b, c)
+    # What is asked rarely may have more arguments, at an address.
+    more = carray(pointer(c), (3,), np.int64)
+    if question == TARGETS:
+        return targets(P, M, V, a, b, more[0], more[1], more[2])
     if question == DROP:
-        return drop(M, V, a, b, c, d, e)
-    return successors(P, M, V, K, a, b, c, d, e)
+        return drop(M, V, a, b, more[0], more[1], more[2])
+    return successors(P, M, V, K, a, b, more[0], more[1], more[2])
 
 
 @jit
@@ -182,11 +228,11 @@ def _fill(
     configuration: int,
     out: int,
     stops: int,
-    stop_count: int,
 ) -> int:
     """Write the mask of a configuration to the row at address `out`. Returns 0, or FULL (the row is then untouched).
 
-    `stops` is the address of `stop_count` int32 ids that are allowed exactly where the text may end.
+    `stops` is the address of the int32 ids that are allowed exactly where the text may end, their number before them;
+    0: there are none.
     """
     cleared = 0
     source = configuration
@@ -240,8 +286,10 @@ def _fill(
     if cleared:
         _clear(M, out, words, cleared)
     record = M[CONFIGURATIONS] + configuration * CONFIGURATION_WORDS
-    ids = carray(pointer(stops), (stop_count,), np.int32)
-    for k in range(stop_count):
+    if stops == 0:
+        return 0
+    ids = carray(pointer(stops + 4), (carray(pointer(stops), (1,), np.int32)[0],), np.int32)
+    for k in range(len(ids)):
         bit = np.int32(1 << (ids[k] & 31))
         if M[record + IS_ACCEPTING]:
             row[ids[k] >> 5] |= bit

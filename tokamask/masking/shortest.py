@@ -179,10 +179,8 @@ class Shortest:
         if near is None:
             near = np.full(bitmask_words(self._engine.vocabulary.size), -1, dtype=np.int32)
             far = np.array(self._too_far(reach.places, left), dtype=np.int32)
-            count = len(reach.records) // REACH_WORDS
-            self._engine.call(
-                requests.DROP, near.ctypes.data, reach.records.ctypes.data, count, far.ctypes.data, len(far)
-            )
+            more = np.array([len(reach.records) // REACH_WORDS, far.ctypes.data, len(far)], dtype=np.int64)
+            self._engine.call(requests.DROP, near.ctypes.data, reach.records.ctypes.data, more.ctypes.data)
             _keep(reach.near, RECENT_BUDGETS, left, near)
         return near
 
@@ -190,9 +188,8 @@ class Shortest:
         """The same elsewhere, by a look at every token of a mask."""
         behind = np.zeros(32 * len(row), dtype=np.int32)
         reached = np.empty_like(behind)
-        count = self._engine.call(
-            requests.TARGETS, configuration, row.ctypes.data, behind.ctypes.data, reached.ctypes.data, len(reached)
-        )
+        more = np.array([behind.ctypes.data, reached.ctypes.data, len(reached)], dtype=np.int64)
+        count = self._engine.call(requests.TARGETS, configuration, row.ctypes.data, more.ctypes.data)
         places = [
             (
                 target,
@@ -339,7 +336,8 @@ class Shortest:
         capacity = 256
         while True:
             pairs = np.empty(2 * capacity + 1, dtype=np.int32)
-            found = self._engine.call(requests.SUCCESSORS, configuration, pairs.ctypes.data, capacity, below, nodes)
+            more = np.array([capacity, below, nodes], dtype=np.int64)
+            found = self._engine.call(requests.SUCCESSORS, configuration, pairs.ctypes.data, more.ctypes.data)
             if found != TOO_MANY:
                 taken = pairs[: 2 * found].reshape(-1, 2).tolist()
                 return [(target, token) for target, token in taken], int(pairs[-1])

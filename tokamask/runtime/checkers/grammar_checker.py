@@ -47,7 +47,7 @@ class GrammarChecker:
 
     def allowed(self, state: int) -> npt.NDArray[np.int32]:
         row = np.zeros(bitmask_words(self._engine.vocabulary.size), dtype=np.int32)
-        self._engine.call(requests.FILL, state, row.ctypes.data, 0, 0)
+        self._engine.call(requests.FILL, state, row.ctypes.data)
         row.flags.writeable = False
         return row
 
