@@ -311,6 +311,12 @@ def cold(schema: dict[str, Any], before: bytes) -> tuple[CompiledGrammar, Matche
         ({"format": "email"}, b'"john', 6000),
         ({"format": "hostname"}, b'"example', 9000),
         ({"format": "uri"}, b'"http://ex', 3000),
+        ({"pattern": r"^[\w.\- ]+$", "maxLength": 32}, b'"my', FEW_VISITS + 200),
+        ({"pattern": "^....-..-..T"}, b'"', 5000),
+        ({"pattern": r"^(?:\S+\s+){0,49}\S+$"}, b'"Experience', 20_000),
+        ({"pattern": r"^(K_\w+=\S+)*(\sK_\w+=\S+)*$"}, b'"K_A=debug', 14_000),
+        ({"not": {"pattern": "[0-9a-f]{32}"}}, b'"0123456789', 14_000),
+        ({"pattern": r"^[\w-]+(\s[\w-]+)*$", "maxLength": 64}, b'"John', 30_000),
     ],
     ids=str,
 )
@@ -327,6 +333,8 @@ def test_a_cold_mask_visits_few_nodes_of_a_large_trie(schema: dict[str, Any], be
         ("^[0-9A-Za-z]{8}-[0-9A-Za-z]{4}$", "abc"),
         (r"^.*\.ya?ml$", "é."),
         (r"^[\w.-]+@[\w-]+$", "a"),
+        (r"^(?:\S+\s+){0,2}\S+$", "A"),
+        (r"^(?:[^a]|a[^b]|ab[^c])*$", "x"),
     ],
 )
 def test_all_tokens_of_a_real_vocabulary(pattern: str, before: str) -> None:

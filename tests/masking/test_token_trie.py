@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tokamask.errors import VocabularyMismatch
+from tokamask.masking.alphabets import NO_TEXT_BELOW, script_of
 from tokamask.masking.token_trie import (
     BACKSLASH_BELOW,
     HEIGHT_SHIFT,
@@ -76,6 +77,18 @@ def run_of_text(parent: DictNode, first: int) -> int:
     return [*texts, False].index(False)
 
 
+def alphabet_of(node: DictNode) -> int:
+    """The scripts of all that is below, also of a character under way; NO_TEXT_BELOW if not all of it is text."""
+    if not all(map(is_text, node.ways())):
+        return NO_TEXT_BELOW
+    alphabet = 0
+    for way in node.ways():
+        for first, second in pairwise(way + b"\0"):
+            alphabet |= script_of(first)
+            alphabet |= script_of(first, second)
+    return alphabet
+
+
 def dict_trie(tokens: list[tuple[bytes, int]]) -> DictNode:
     root = DictNode()
     for text, token in tokens:
@@ -109,6 +122,7 @@ def check(trie: TokenTrie, root: DictNode) -> None:
         assert flags >> RUN_SHIFT & MOST_RUN == min(run, MOST_RUN)
         assert flags >> HEIGHT_SHIFT & MOST_HEIGHT == min(max(map(len, node.ways())), MOST_HEIGHT)
         assert flags >> SIZE_SHIFT == len(subtree)
+        assert trie.alphabets[index] == alphabet_of(node)
         for edge in sorted(node.children):
             queue.append((node.children[edge], index, edge))
             depth_of.append(depth_of[index] + 1)
@@ -116,6 +130,7 @@ def check(trie: TokenTrie, root: DictNode) -> None:
     assert trie.tokens.tolist() == root.subtree()
     assert trie.depth == max(depth_of)
     assert [end - start for start, end in pairwise(trie.levels.tolist())] == np.bincount(depth_of).tolist()
+    assert trie.alphabets.dtype == np.int64
     for array in (trie.nodes, trie.tokens, trie.parent, trie.levels):
         assert array.dtype == np.int32
         assert array.flags.c_contiguous
@@ -128,6 +143,7 @@ def check(trie: TokenTrie, root: DictNode) -> None:
 @example([(b'a"b", b', 0), (b'b" , ]a', 1), (b'a" , ]', 2)])
 @example([(b"ab", 2), (b"ab", 0), (b"a", 1)])
 @example([(bytes([byte]), byte) for byte in range(256)])
+@example([(b"a\xe2\x80\xa8", 0), (b"a\xe2", 1), (b"b\xe2\x81", 2), (b"c\xe2\x80", 3), (b"c\xc2\x80d", 4)])
 def test_trie_is_the_dict_trie(tokens: list[tuple[bytes, int]]) -> None:
     check(build_trie(tokens), dict_trie(tokens))
 

@@ -125,7 +125,7 @@ def new_arena(row_words: int = 0) -> npt.NDArray[np.int32]:
         FRAME_HASH: 4096,
         SCRATCH: 256,
         OPERATIONS: 32768,
-        WALK: 8192,
+        WALK: 16384,
         FOUND: 4096,
         SEARCH: 1024,
     }

@@ -10,6 +10,7 @@ digits read so far: state | value << 8.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from tokamask.grammar.body_states import (
     AFTER_E0,
@@ -47,6 +48,8 @@ from tokamask.grammar.body_states import (
     TAIL_3,
 )
 from tokamask.grammar.jit import jit
+
+Words = npt.NDArray[np.int32]
 
 
 def _table() -> np.ndarray[tuple[int, int], np.dtype[np.int8]]:
@@ -194,6 +197,17 @@ def advance_escape(packed: int, byte: int) -> int:
             value += 0x10000
         return COMPLETE | value << 8
     return target | value << 8
+
+
+@jit
+def read_escape(text: Words, at: int, end: int, home: int) -> tuple[int, int]:
+    """Read the escape that begins at text[at], as far as text[end]: its packed state, and where reading has stopped."""
+    packed = int(BODY[home, text[at]])
+    at += 1
+    while at < end and packed & 255 != COMPLETE:
+        packed = advance_escape(packed, text[at])
+        at += 1
+    return packed, at
 
 
 @jit

@@ -24,11 +24,13 @@ from collections.abc import Iterable
 import numpy as np
 
 from tokamask.grammar.body_states import BACKSLASH
+from tokamask.masking.alphabets import script_of
 from tokamask.masking.layout import Layout, token_row
 
 __all__ = [
     "ESCAPES",
     "KINDS",
+    "SCRIPT_OF_UNIT",
     "THREE_BYTES",
     "UNIT_COUNT",
     "UNIT_KIND",
@@ -45,6 +47,13 @@ __all__ = [
 ESCAPES = 0x80
 THREE_BYTES = 256
 UNIT_NUMBERS = THREE_BYTES + 16 * 64
+
+SCRIPT_OF_UNIT = np.array(
+    [script_of(first) for first in range(THREE_BYTES)]
+    + [script_of(first, second) for first in range(0xE0, 0xF0) for second in range(0x80, 0xC0)],
+    dtype=np.int64,
+)
+"""The script of each unit's characters (see `alphabets`), as a bit; 0 for what is no text."""
 
 # An entry: the unit's number, how many tokens contain it, their trie (nodes and tokens; 0: none), their row (0: none),
 # and the unit's kind.

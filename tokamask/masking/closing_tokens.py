@@ -37,9 +37,6 @@ from tokamask.masking.trie_walk import walk
 
 Words = npt.NDArray[np.int32]
 
-# In place of an escape state while the text of a group is read.
-NO_ESCAPE = -1
-
 
 @jit
 def closing_thread(M: Words, state: int, after: int) -> int:

@@ -26,7 +26,6 @@ from tokamask.grammar.arena import (
     WALK,
     WALK_CAPACITY,
 )
-from tokamask.grammar.body_states import MINIMAL
 from tokamask.grammar.closure import closure
 from tokamask.grammar.configurations import MASK, intern_single, intern_thread
 from tokamask.grammar.jit import jit
@@ -47,16 +46,15 @@ from tokamask.grammar.program import (
 from tokamask.grammar.string_body import is_escape_state, starts_character
 from tokamask.masking.blanks import blanks_thread, walk_behind_blanks
 from tokamask.masking.closing_tokens import closing_thread, most_characters, walk_all_groups, walk_groups
-from tokamask.masking.mask_operations import NO_ROW, has_room_for_mask, record_operations, take
+from tokamask.masking.mask_operations import NO_ROW, has_room_for_mask, length_row, record_operations, take
 from tokamask.masking.object_keys import behind_other_name, may_complete, walk_behind_name, walk_names
 from tokamask.masking.patterned_strings import (
     is_free_of_bounds,
     stays_free_of_bounds,
     walk_behind,
     walk_inside,
-    walk_inside_counting,
 )
-from tokamask.masking.pieces import BODY_ROWS, LENGTH_COUNT, LENGTH_ROWS, NODES, ROW_WORDS, TOKENS
+from tokamask.masking.pieces import BODY_ROWS, LENGTH_COUNT, NODES, ROW_WORDS, TOKENS
 from tokamask.masking.trie_kernels import child_count, child_to_try, trial_count
 from tokamask.masking.trie_walk import has_stack, is_open_key, walk
 
@@ -122,15 +120,6 @@ def _walk_thread(P: Words, M: Words, V: Words, pc: int, data: int, lexeme: int, 
 
 
 @jit
-def _length_row(V: Words, state: int, most: int) -> int:
-    """The row of the tokens that stay inside a plain string and begin at most so many characters (-1: any number)."""
-    if most < 0 or most >= V[LENGTH_COUNT] - 1:
-        return V[BODY_ROWS] + state * V[ROW_WORDS]
-    row = V[LENGTH_ROWS] + most * V[ROW_WORDS]
-    return row + V[LENGTH_COUNT] * V[ROW_WORDS] if state == MINIMAL else row
-
-
-@jit
 def _find_plain(
     P: Words, M: Words, V: Words, pc: int, data: int, lexeme: int, escape: int, ret: int
 ) -> tuple[int, int, int]:
@@ -143,7 +132,7 @@ def _find_plain(
         return NO_ROW, 0, FULL
     if 0 <= most < V[LENGTH_COUNT] - 1 and not starts_character(state):
         return NO_ROW, 0, _walk_thread(P, M, V, pc, data, lexeme, escape, ret)
-    row = _length_row(V, state, most)
+    row = length_row(V, state, most)
     if least <= 0 and (most < 0 or most >= most_characters(V, state)):
         return row, closing_thread(M, state, after), 0
     return row, 0, walk_groups(P, M, V, state, after, least, most)
@@ -158,11 +147,9 @@ def _find_patterned(
         # What stays inside does not depend on where the string returns to.
         inside = intern_thread(M, pc, data, lexeme, escape, 0, 0)
         return inside, walk_behind(P, M, V, pc, data, lexeme, escape, ret)
-    if P[pc + STRING_LENGTHS] == 0:
-        return 0, walk_inside(P, M, V, pc, lexeme, escape)
-    if stays_free_of_bounds(P, V, pc, data):
+    if P[pc + STRING_LENGTHS] != 0 and stays_free_of_bounds(P, V, pc, data):
         return intern_thread(M, P[pc + STRING_UNBOUNDED], 0, lexeme, escape, 0, 0), 0
-    return 0, walk_inside_counting(P, M, V, pc, data, lexeme, escape)
+    return 0, walk_inside(P, M, V, pc, data, lexeme, escape)
 
 
 @jit

@@ -23,15 +23,25 @@ from tokamask.grammar.arena import (
     ROW_COUNT,
     ROWS,
 )
+from tokamask.grammar.body_states import MINIMAL
 from tokamask.grammar.configurations import has_room
 from tokamask.grammar.jit import jit
-from tokamask.masking.pieces import ROW_WORDS
+from tokamask.masking.pieces import BODY_ROWS, LENGTH_COUNT, LENGTH_ROWS, ROW_WORDS
 
 Words = npt.NDArray[np.int32]
 
 NO_ROW = -1
 # Found tokens beyond this many are gathered in a row instead of a list.
 LONGEST_LIST = 2048
+
+
+@jit
+def length_row(V: Words, state: int, most: int) -> int:
+    """The row of the tokens that stay inside a plain string and begin at most so many characters (-1: any number)."""
+    if most < 0 or most >= V[LENGTH_COUNT] - 1:
+        return V[BODY_ROWS] + state * V[ROW_WORDS]
+    row = V[LENGTH_ROWS] + most * V[ROW_WORDS]
+    return row + V[LENGTH_COUNT] * V[ROW_WORDS] if state == MINIMAL else row
 
 
 @jit

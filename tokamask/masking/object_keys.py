@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tokamask.grammar.arena import FULL, OVERFLOW, VISITS, WALK, WALK_CAPACITY
-from tokamask.grammar.body_states import BACKSLASH, COMPLETE, QUOTE
+from tokamask.grammar.body_states import BACKSLASH, QUOTE
 from tokamask.grammar.configurations import has_room, intern_single
 from tokamask.grammar.jit import jit
 from tokamask.grammar.keys import name_is_live, name_read
@@ -27,9 +27,8 @@ from tokamask.grammar.program import (
     OBJECT_OPEN,
 )
 from tokamask.grammar.properties import data_after_name, may_declare
-from tokamask.grammar.string_body import BODY, advance_escape
+from tokamask.grammar.string_body import BODY, read_escape
 from tokamask.masking.closing_tokens import (
-    NO_ESCAPE,
     end_of_groups,
     first_group,
     first_group_from,
@@ -48,21 +47,16 @@ Words = npt.NDArray[np.int32]
 @jit
 def _completed_name(P: Words, V: Words, names: int, place: int, home: int, group: int) -> int:
     """The declared index of the name that a group's text completes from `place`, between two characters; or -1."""
-    escape = NO_ESCAPE
-    text = V[group + GROUP_TEXT]
-    for i in range(text, text + V[group + GROUP_LENGTH]):
-        if escape != NO_ESCAPE:
-            escape = advance_escape(escape, V[i])
-            if escape & 255 == COMPLETE:
-                place = name_read(P, names, place, escape >> 8)
-                escape = NO_ESCAPE
-        elif V[i] == BACKSLASH:
-            escape = int(BODY[home, BACKSLASH])
+    at = V[group + GROUP_TEXT]
+    end = at + V[group + GROUP_LENGTH]
+    while at < end and place != OFF:
+        if V[at] == BACKSLASH:
+            escape, at = read_escape(V, at, end, home)
+            place = name_read(P, names, place, escape >> 8)
         else:
-            place = name_move(P, names, place, V[i])
-        if place == OFF:
-            return -1
-    return complete_name(P, names, place)
+            place = name_move(P, names, place, V[at])
+            at += 1
+    return -1 if place == OFF else complete_name(P, names, place)
 
 
 @jit

@@ -10,8 +10,8 @@ units lead to, and there that unit can be read. The few units of which this is t
 the tokens that contain one of them are walked.
 
 The choice begins with all units that q can read. Where they lead to a state that cannot read some of them, either these
-are given up or those that lead there, whichever fewer tokens contain. This is exact at any choice; a poor one only
-leaves more to walk, or is not used.
+are given up or those that lead there, whichever fewer tokens contain; or, where that may be the bound, those that it
+can read. This is exact at any choice; a poor one only leaves more to walk, or is not used.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tokamask.grammar.arena import FOUND, ROW_COUNT, ROWS, WALK
-from tokamask.grammar.body_states import MINIMAL
 from tokamask.grammar.jit import jit
+from tokamask.masking.alphabets import ALL_SCRIPTS
 from tokamask.masking.character_units import (
     ESCAPES,
     KINDS,
+    SCRIPT_OF_UNIT,
     UNIT_COUNT,
     UNIT_KIND,
     UNIT_NODES,
@@ -34,13 +35,11 @@ from tokamask.masking.character_units import (
     UNIT_TOKENS,
     UNIT_WORDS,
 )
-from tokamask.masking.mask_operations import LONGEST_LIST, clear_token
+from tokamask.masking.mask_operations import LONGEST_LIST, clear_token, length_row
 from tokamask.masking.pieces import (
     ASCII_ENTRIES,
-    BODY_ROWS,
     KIND_ROWS,
     LENGTH_COUNT,
-    LENGTH_ROWS,
     ROW_WORDS,
     UNIT_ENTRIES,
     UNITS,
@@ -61,21 +60,23 @@ Words = npt.NDArray[np.int32]
 PLAIN_WALK = -1
 
 # Flags of a unit: it is chosen; some state that was reached can read it, or some of it; while the choice is made
-# smaller: it is chosen and the state in question refuses it, it leads there.
-CHOSEN, CAN_COME, REFUSED, LEADING = 1, 2, 4, 8
+# smaller: it is chosen and the state in question refuses it, it leads there, the state can read it, or some of it.
+CHOSEN, CAN_COME, REFUSED, LEADING, READ = 1, 2, 4, 8, 16
 
 # How much is tried before all tokens are walked: states reached, and times that the choice is made smaller.
 MOST_STATES = 256
 MOST_CHOICES = 24
 
 # Offsets in the scratch, behind the outcomes: the flags of each unit, the states reached, the depth of each; how many
-# they are, the bound, whether each state is reached at one depth only.
+# they are, the bound, whether each state is reached at one depth only; whether the choice is one as described above.
 _CHOICE = OUTCOME_WORDS
 _STATES = _CHOICE + UNIT_NUMBERS
 _DEPTHS = _STATES + MOST_STATES
 _REACHED = _DEPTHS + MOST_STATES
 _BOUND = _REACHED + 1
 _IS_GRADED = _REACHED + 2
+_HOLDS = _REACHED + 3
+CHOICE_WORDS = _REACHED + 4
 
 # What `_follow` answers, if not the index of a state at which the choice fails.
 HOLDS, TOO_MANY = -1, -2
@@ -153,14 +154,13 @@ def _add_targets(M: Words, V: Words, entries: int, depth: int) -> bool:
 
 
 @jit
-def _follow(P: Words, M: Words, V: Words, block: int, state: int, home: int) -> int:
-    """Follow the chosen units from `state`, breadth first, as far as a token can reach.
+def _follow(P: Words, M: Words, V: Words, block: int, state: int, home: int, longest: int) -> int:
+    """Follow the chosen units from `state`, breadth first, as far as texts of `longest` characters reach.
 
     Returns HOLDS when no text of theirs leaves the automaton within the bound found, and all do behind it; the index of
     a reached state at which that fails; or TOO_MANY. Notes which units can come anywhere.
     """
     out = M[WALK]
-    longest = V[LENGTH_COUNT] - 1
     M[out + _STATES] = state
     M[out + _DEPTHS] = 0
     M[out + _REACHED] = 1
@@ -202,18 +202,23 @@ def _follow(P: Words, M: Words, V: Words, block: int, state: int, home: int) -> 
 
 @jit
 def _choose_fewer(P: Words, M: Words, V: Words, block: int, home: int, at: int) -> None:
-    """Give up the chosen units that a reached state refuses, or those that lead there: what fewer tokens contain."""
+    """Give up the chosen units that a reached state refuses, leads there or can read: what fewest tokens contain."""
     out = M[WALK]
     state = M[out + _STATES + at]
     find_outcomes(P, M, block, state, home)
     refused = 0
+    read = 0
     for i in range(V[UNIT_ENTRIES]):
         entry = V[UNITS] + i * UNIT_WORDS
         choice = out + _CHOICE + V[entry + UNIT_NUMBER]
+        outcome = M[out + V[entry + UNIT_NUMBER]]
         M[choice] &= CHOSEN
-        if M[choice] and not is_safe(M[out + V[entry + UNIT_NUMBER]]):
+        if M[choice] and not is_safe(outcome):
             M[choice] |= REFUSED
             refused += V[entry + UNIT_COUNT]
+        if M[choice] and outcome != DEAD:
+            M[choice] |= READ
+            read += V[entry + UNIT_COUNT]
     leading = 0
     for source in range(at):
         is_changed = find_outcomes(P, M, block, M[out + _STATES + source], home) or source == 0
@@ -227,6 +232,8 @@ def _choose_fewer(P: Words, M: Words, V: Words, block: int, home: int, at: int) 
                     M[choice] |= LEADING
                     leading += V[entry + UNIT_COUNT]
     given_up = REFUSED if refused <= leading else LEADING
+    if M[out + _IS_GRADED] and 0 < read < min(refused, leading):
+        given_up = READ
     for i in range(V[UNIT_ENTRIES]):
         choice = out + _CHOICE + V[V[UNITS] + i * UNIT_WORDS + UNIT_NUMBER]
         M[choice] = CHOSEN if M[choice] & CHOSEN and M[choice] & given_up == 0 else 0
@@ -274,11 +281,7 @@ def _write_row(M: Words, V: Words, home: int) -> None:
     out = M[WALK]
     words = V[ROW_WORDS]
     row = M[ROWS] + M[ROW_COUNT] * words
-    base = V[BODY_ROWS] + home * words
-    if M[out + _BOUND] < V[LENGTH_COUNT] - 1:
-        base = V[LENGTH_ROWS] + M[out + _BOUND] * words
-        if home == MINIMAL:
-            base += V[LENGTH_COUNT] * words
+    base = length_row(V, home, M[out + _BOUND])
     M[row : row + words] = V[base : base + words]
     absent = (1 << KINDS) - 1
     for i in range(V[UNIT_ENTRIES]):
@@ -301,24 +304,72 @@ def _write_row(M: Words, V: Words, home: int) -> None:
 
 
 @jit
+def _choose_units(P: Words, M: Words, V: Words, block: int, state: int, home: int) -> bool:
+    """Choose units for `state` in the scratch. Returns whether the choice is one as described above."""
+    begin_outcomes(M)
+    find_outcomes(P, M, block, state, home)
+    if _choose_all(M, V) == 0:
+        return False
+    for _ in range(MOST_CHOICES):
+        answer = _follow(P, M, V, block, state, home, V[LENGTH_COUNT] - 1)
+        if answer < 0:
+            return answer == HOLDS
+        _choose_fewer(P, M, V, block, home, answer)
+    return False
+
+
+@jit
 def write_safe_tokens(P: Words, M: Words, V: Words, block: int, state: int, home: int) -> int:
     """Begin the row of the tokens that stay inside a patterned string, between characters in `state` of its automaton.
 
     Returns the number of exceptions: what is still missing is found by walking the tries of these units. PLAIN_WALK:
-    nothing was done, and all tokens had better be walked.
+    nothing was written, and all tokens had better be walked.
     """
-    begin_outcomes(M)
+    M[M[WALK] + _HOLDS] = _choose_units(P, M, V, block, state, home)
+    if not M[M[WALK] + _HOLDS]:
+        return PLAIN_WALK
+    exceptions = _list_exceptions(M, V)
+    if exceptions != PLAIN_WALK:
+        _write_row(M, V, home)
+    return exceptions
+
+
+@jit
+def chosen_states(M: Words) -> int:
+    """How many states the units lead to that `write_safe_tokens` chose; 0: it has found no choice."""
+    return M[M[WALK] + _REACHED] if M[M[WALK] + _HOLDS] else 0
+
+
+@jit
+def chosen_state(M: Words, index: int) -> tuple[int, int]:
+    """One of these states, and how many characters of chosen units are sure not to leave the automaton from there."""
+    out = M[WALK]
+    return M[out + _STATES + index], M[out + _BOUND] - M[out + _DEPTHS + index]
+
+
+@jit
+def chosen_scripts(M: Words, V: Words) -> int:
+    """The alphabet of the chosen units: the scripts of which all units are chosen that any token has."""
+    scripts = ALL_SCRIPTS
+    for i in range(V[UNIT_ENTRIES]):
+        unit = V[V[UNITS] + i * UNIT_WORDS + UNIT_NUMBER]
+        if M[M[WALK] + _CHOICE + unit] & CHOSEN == 0:
+            scripts &= ~SCRIPT_OF_UNIT[unit]
+    return scripts
+
+
+@jit
+def safe_length(P: Words, M: Words, V: Words, block: int, state: int, home: int, longest: int) -> int:
+    """How many characters are sure not to leave the automaton, whichever they are of those that `state` can read.
+
+    `longest` for as many and more.
+    """
     find_outcomes(P, M, block, state, home)
     if _choose_all(M, V) == 0:
-        return PLAIN_WALK
-    for _ in range(MOST_CHOICES):
-        answer = _follow(P, M, V, block, state, home)
-        if answer == TOO_MANY:
-            return PLAIN_WALK
-        if answer == HOLDS:
-            exceptions = _list_exceptions(M, V)
-            if exceptions != PLAIN_WALK:
-                _write_row(M, V, home)
-            return exceptions
-        _choose_fewer(P, M, V, block, home, answer)
-    return PLAIN_WALK
+        return 0
+    answer = _follow(P, M, V, block, state, home, longest)
+    depths = M[WALK] + _DEPTHS
+    if answer == HOLDS:
+        return M[M[WALK] + _BOUND]
+    # Too many states: those of the last depth but one were all looked at, so were their targets found.
+    return M[depths + M[M[WALK] + _REACHED] - 1] - 1 if answer == TOO_MANY else M[depths + answer]

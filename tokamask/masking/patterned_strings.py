@@ -1,8 +1,9 @@
 """Masks inside a string with an automaton: what stays inside of it, and what closes it.
 
 A walk carries the automaton's state alone. What stays inside is found once for all places that the string may return
-to, most of it without a walk (see `pattern_kernels`). Where a pattern has bounds on the length beside it, tokens that
-cannot come near them are those of the pattern alone; only near a bound does the walk count characters.
+to, most of it without a walk (see `pattern_kernels`), or by a walk that takes whole subtrees (see `safe_subtrees`).
+Where a pattern has bounds on the length beside it, tokens that cannot come near them are those of the pattern alone;
+only for longer ones are characters counted.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tokamask.grammar.arena import FOUND_COUNT, FULL, OVERFLOW, VISITS, WALK, WALK_CAPACITY
+from tokamask.grammar.arena import FOUND_COUNT, FULL, OVERFLOW, ROW_COUNT, ROWS, VISITS, WALK, WALK_CAPACITY
 from tokamask.grammar.body_states import BACKSLASH, COMPLETE
 from tokamask.grammar.closure import closure
 from tokamask.grammar.configurations import has_room, intern_single
@@ -21,7 +22,9 @@ from tokamask.grammar.lexemes import (
     automaton_read,
     automaton_row,
     count_begun,
+    string_can_escape,
     string_move,
+    string_read,
 )
 from tokamask.grammar.moves import ANY_BYTE, candidate_buffer, list_automaton, move
 from tokamask.grammar.program import (
@@ -33,10 +36,10 @@ from tokamask.grammar.program import (
     STRING_HOME,
     STRING_LENGTHS,
 )
-from tokamask.grammar.string_body import BODY, advance_escape, starts_character
+from tokamask.grammar.string_body import BODY, read_escape, starts_character
 from tokamask.masking.character_units import UNIT_NODES, UNIT_TOKENS
-from tokamask.masking.closing_tokens import NO_ESCAPE, end_of_groups, first_group, walk_all_groups, walk_group
-from tokamask.masking.mask_operations import take
+from tokamask.masking.closing_tokens import end_of_groups, first_group, walk_all_groups, walk_group
+from tokamask.masking.mask_operations import clear_token, length_row, take, take_tokens
 from tokamask.masking.pattern_kernels import PLAIN_WALK, exception, write_safe_tokens
 from tokamask.masking.pieces import (
     GROUP_CHARACTERS,
@@ -45,11 +48,15 @@ from tokamask.masking.pieces import (
     GROUP_WORDS,
     LENGTH_COUNT,
     NODES,
+    ROW_WORDS,
+    TEXT,
+    TEXT_START,
     TOKENS,
 )
-from tokamask.masking.token_trie import BACKSLASH_BELOW
+from tokamask.masking.safe_subtrees import SUBTREE_WORDS, begin_subtrees, is_safe_below
+from tokamask.masking.token_trie import BACKSLASH_BELOW, SIZE_SHIFT
 from tokamask.masking.trie_kernels import child_count, child_to_try, find_child, trial_count
-from tokamask.masking.trie_walk import has_stack, walk
+from tokamask.masking.trie_walk import ANY_TEXT, NO_TEXT, has_stack, walk
 
 Words = npt.NDArray[np.int32]
 
@@ -116,32 +123,88 @@ def _readable_bytes(P: Words, block: int, state: int) -> int:
 
 
 @jit
-def walk_inside(P: Words, M: Words, V: Words, pc: int, lexeme: int, state: int) -> int:
-    """Take the tokens that stay inside of a string without bounds, outside of escapes."""
-    if not starts_character(state):
-        return _walk(P, M, V, V[NODES], V[TOKENS], pc, 0, lexeme, state, 0, ANY_VISITS)
+def _room(P: Words, pc: int, data: int) -> int:
+    """How many characters every text that the automaton can read may have after `data` of them, within the bounds.
+
+    ANY_TEXT for any number, NO_TEXT where some text is too much or leaves too little to the minimum.
+    """
+    lengths = P[pc + STRING_LENGTHS]
+    if lengths == 0:
+        return ANY_TEXT
+    if P[lengths + LENGTHS_ARE_ENDLESS] == 0 and data < P[pc + 1]:
+        return NO_TEXT
+    return ANY_TEXT if P[pc + 2] < 0 else max(NO_TEXT, P[pc + 2] - data - P[lengths + LENGTHS_LONGEST])
+
+
+@jit
+def _clear_too_long(P: Words, M: Words, V: Words, pc: int, data: int, lexeme: int, home: int, room: int) -> None:
+    """Of the row under construction, all tokens of which the automaton can read, clear those too long for the bounds.
+
+    It is known of those that begin at most `room` characters that they are not.
+    """
+    row = M[ROWS] + M[ROW_COUNT] * V[ROW_WORDS]
+    known = length_row(V, home, room)
+    for word in range(V[ROW_WORDS]):
+        left = M[row + word] & ~V[known + word]
+        token = 32 * word
+        while left:
+            if left & 1 and not _stays_inside(P, V, pc, data, lexeme, home, token):
+                clear_token(M, row, token)
+            left = left >> 1 & 0x7FFFFFFF
+            token += 1
+
+
+@jit
+def _stays_inside(P: Words, V: Words, pc: int, data: int, lexeme: int, state: int, token: int) -> bool:
+    """Whether a token of text stays inside a string, within its bounds."""
+    home = P[pc + STRING_HOME]
+    at = V[TEXT] + V[V[TEXT_START] + token]
+    end = V[TEXT] + V[V[TEXT_START] + token + 1]
+    while at < end:
+        if state == home:
+            data = count_begun(P, pc, data)
+            if data < 0:
+                return False
+        if V[at] == BACKSLASH:
+            escape, at = read_escape(V, at, end, home)
+            if escape & 255 != COMPLETE:
+                return string_can_escape(P, pc, data, lexeme, escape)
+            lexeme = string_read(P, pc, data, lexeme, escape >> 8)
+        else:
+            lexeme = string_move(P, pc, data, lexeme, V[at])
+            state = int(BODY[state, V[at]])
+            at += 1
+        if lexeme < 0:
+            return False
+    return True
+
+
+@jit
+def walk_inside(P: Words, M: Words, V: Words, pc: int, data: int, lexeme: int, state: int) -> int:
+    """Take the tokens that stay inside of a string, outside of escapes."""
+    nodes = V[NODES]
+    room = _room(P, pc, data)
+    if not starts_character(state) or room < 1:
+        return _walk(P, M, V, nodes, V[TOKENS], 0, pc, data, lexeme, state, 0, ANY_VISITS)
     if not _has_many_ways(P, M, V, P[pc + 3], lexeme):
-        has_row = _walk(P, M, V, V[NODES], V[TOKENS], pc, 0, lexeme, state, 0, FEW_VISITS)
+        has_row = _walk(P, M, V, nodes, V[TOKENS], 0, pc, data, lexeme, state, 0, FEW_VISITS)
         if has_row != TOO_FAR:
             return has_row
         M[FOUND_COUNT] = 0
     exceptions = write_safe_tokens(P, M, V, P[pc + 3], lexeme, state)
     if exceptions == PLAIN_WALK:
-        return _walk(P, M, V, V[NODES], V[TOKENS], pc, 0, lexeme, state, 0, ANY_VISITS)
+        begin_subtrees(M, V)
+        return _walk(P, M, V, nodes, V[TOKENS], SUBTREE_WORDS, pc, data, lexeme, state, 0, ANY_VISITS)
+    if room != ANY_TEXT:
+        _clear_too_long(P, M, V, pc, data, lexeme, state, room)
     has_row = 1
     for i in range(exceptions):
         unit = exception(M, i)
         nodes = V[unit + UNIT_NODES]
-        has_row = _walk(P, M, V, nodes, V[unit + UNIT_TOKENS], pc, 0, lexeme, state, has_row, ANY_VISITS)
+        has_row = _walk(P, M, V, nodes, V[unit + UNIT_TOKENS], 0, pc, data, lexeme, state, has_row, ANY_VISITS)
         if has_row < 0:
             return FULL
     return has_row
-
-
-@jit
-def walk_inside_counting(P: Words, M: Words, V: Words, pc: int, data: int, lexeme: int, state: int) -> int:
-    """The same of a string with bounds."""
-    return _walk(P, M, V, V[NODES], V[TOKENS], pc, data, lexeme, state, 0, ANY_VISITS)
 
 
 @jit
@@ -151,6 +214,7 @@ def _walk(
     V: Words,
     nodes: int,
     tokens: int,
+    base: int,
     pc: int,
     data: int,
     lexeme: int,
@@ -160,19 +224,21 @@ def _walk(
 ) -> int:
     """The walk of a thread through one trie of V, outside of escapes and as far as it stays inside.
 
-    It carries the automaton's state and, for bounds on the length, the number of characters. Returns as `walk` does, or
+    It carries the automaton's state and, for bounds on the length, the number of characters. `base` is where its stack
+    begins: behind what `begin_subtrees` has begun, safe subtrees are taken whole; or 0. Returns as `walk` does, or
     TOO_FAR when it takes more than about `most_visits` visits.
     """
     last_visit = M[VISITS] + most_visits
     home = P[pc + STRING_HOME]
+    block = P[pc + 3]
     candidates = candidate_buffer(M)
-    limit = M[WALK_CAPACITY] // 2
-    M[M[WALK]] = nodes
-    M[M[WALK] + 1] = data
-    M[M[WALK] + 2] = lexeme
-    M[M[WALK] + 3] = state
-    top = 4
-    while top > 0:
+    limit = M[WALK_CAPACITY] * 3 // 4
+    M[M[WALK] + base] = nodes
+    M[M[WALK] + base + 1] = data
+    M[M[WALK] + base + 2] = lexeme
+    M[M[WALK] + base + 3] = state
+    top = base + 4
+    while top > base:
         top -= 4
         node = M[M[WALK] + top]
         data = M[M[WALK] + top + 1]
@@ -200,7 +266,7 @@ def _walk(
                         return FULL
         count = ANY_BYTE
         if child_count(V, node) > 16:
-            count = list_automaton(P, candidates, 0, P[pc + 3], lexeme)
+            count = list_automaton(P, candidates, 0, block, lexeme)
         for i in range(trial_count(V, node, count)):
             child = child_to_try(V, nodes, node, candidates, count, i)
             if child == 0:
@@ -211,14 +277,19 @@ def _walk(
             if body < 0 or byte == BACKSLASH:
                 continue
             target = string_move(P, pc, begun, lexeme, byte)
-            if target >= 0:
+            if target < 0:
+                continue
+            if child_count(V, child) == 0:
                 has_row = take(M, V, tokens, child, has_row)
-                if child_count(V, child):
-                    M[M[WALK] + top] = child
-                    M[M[WALK] + top + 1] = begun
-                    M[M[WALK] + top + 2] = target
-                    M[M[WALK] + top + 3] = body
-                    top += 4
+            elif base and body == home and is_safe_below(P, M, V, block, target, home, child, _room(P, pc, begun)):
+                has_row = take_tokens(M, V, tokens + V[child + 2], V[child + 3] >> SIZE_SHIFT, has_row)
+            else:
+                has_row = take(M, V, tokens, child, has_row)
+                M[M[WALK] + top] = child
+                M[M[WALK] + top + 1] = begun
+                M[M[WALK] + top + 2] = target
+                M[M[WALK] + top + 3] = body
+                top += 4
     return has_row
 
 
@@ -229,21 +300,16 @@ def _closes(P: Words, V: Words, pc: int, data: int, lexeme: int, group: int) -> 
     if count < P[pc + 1] or 0 <= P[pc + 2] < count:
         return False
     block = P[pc + 3]
-    escape = NO_ESCAPE
-    text = V[group + GROUP_TEXT]
-    for i in range(text, text + V[group + GROUP_LENGTH]):
-        if escape != NO_ESCAPE:
-            escape = advance_escape(escape, V[i])
-            if escape & 255 == COMPLETE:
-                lexeme = automaton_read(P, block, lexeme, escape >> 8)
-                escape = NO_ESCAPE
-        elif V[i] == BACKSLASH:
-            escape = int(BODY[P[pc + STRING_HOME], BACKSLASH])
+    at = V[group + GROUP_TEXT]
+    end = at + V[group + GROUP_LENGTH]
+    while at < end and lexeme >= 0:
+        if V[at] == BACKSLASH:
+            escape, at = read_escape(V, at, end, P[pc + STRING_HOME])
+            lexeme = automaton_read(P, block, lexeme, escape >> 8)
         else:
-            lexeme = automaton_move(P, block, lexeme, V[i])
-        if lexeme < 0:
-            return False
-    return automaton_flags(P, block, lexeme) & ACCEPTING != 0
+            lexeme = automaton_move(P, block, lexeme, V[at])
+            at += 1
+    return lexeme >= 0 and automaton_flags(P, block, lexeme) & ACCEPTING != 0
 
 
 @jit

@@ -3,8 +3,9 @@
 Most tokens are allowed because they stay inside a JSON string. Which ones depends on the string's body state alone, so
 there is one precomputed row per body state, and one per number of characters still allowed. The few hundred tokens that
 close the string are kept apart, as tries of what follows the quote: what they do depends on the grammar. For strings
-with a pattern, the tokens are also kept by the characters that they contain (see `character_units`), and for budgets by
-how they end (see `text_rows`). For the places between JSON tokens it is noted where in the trie something follows blanks.
+with a pattern, the tokens are also kept by the characters that they contain (see `character_units`), for budgets by how
+they end (see `text_rows`); and for the places between JSON tokens it is noted where in the trie something follows
+blanks.
 
 Everything is laid out in one int32 array, "V" in the kernels, that is saved to disk and memory-mapped.
 """
@@ -20,13 +21,14 @@ import numpy.typing as npt
 
 from tokamask.grammar.body_states import BODY_STATES, CLOSED, ESCAPE, MINIMAL, NORMAL, QUOTE
 from tokamask.grammar.string_body import BODY
+from tokamask.masking.alphabets import words_of_alphabets
 from tokamask.masking.character_units import add_units
 from tokamask.masking.layout import Layout, token_row
 from tokamask.masking.text_rows import add_text_rows
 from tokamask.masking.token_trie import TokenTrie, vocabulary_trie
 from tokamask.masking.vocabulary import Vocabulary
 
-PIECES_VERSION = 8
+PIECES_VERSION = 7
 """Changes whenever the layout below does; part of the key on disk."""
 
 # Header slots of V.
@@ -51,7 +53,8 @@ PIECES_VERSION = 8
     TEXT_ROWS,
     TEXT_CLASSES,
     TEXT_CLASS_COUNT,
-) = range(20)
+    ALPHABETS,
+) = range(21)
 HEADER_WORDS = 32
 
 # An entry of the exits table, per body state: the trie of all tokens that close the string (nodes, tokens; 0: none),
@@ -90,12 +93,13 @@ Words = npt.NDArray[np.int32]
 
 
 def build_pieces(vocabulary: Vocabulary) -> Words:
-    """The array V of a vocabulary: int32, about 18 MB for 131,072 tokens."""
+    """The array V of a vocabulary: int32, about 20 MB for 131,072 tokens."""
     trie = vocabulary_trie(vocabulary)
     layout = Layout(HEADER_WORDS)
     words = (vocabulary.size + 31) // 32
     header = {SIZE: vocabulary.size, ROW_WORDS: words}
     header[NODES], header[TOKENS] = layout.add(trie.nodes), layout.add(trie.tokens)
+    header[ALPHABETS] = layout.add(words_of_alphabets(trie.alphabets))
     texts = [data or b"" for data in vocabulary.token_bytes]
     lengths = np.fromiter((len(data) for data in texts), dtype=np.int32, count=len(texts))
     header[TEXT_START] = layout.add(np.concatenate(([0], np.cumsum(lengths))))

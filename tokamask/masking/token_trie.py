@@ -20,6 +20,7 @@ import numpy.typing as npt
 from tokamask.errors import VocabularyMismatch
 from tokamask.grammar.body_states import BACKSLASH, BODY_STATES, DEAD, NORMAL
 from tokamask.grammar.string_body import BODY
+from tokamask.masking.alphabets import NO_TEXT_BELOW, scripts_of_edges
 from tokamask.masking.vocabulary import Vocabulary
 
 __all__ = [
@@ -74,12 +75,16 @@ class TokenTrie:
             a whole subtree are therefore neighbours, and those that end at its top come first.
         parent: int32 (n,); -1 at the root.
         levels: int32 (depth + 2,); the nodes of depth d are levels[d] .. levels[d + 1] - 1.
+        alphabets: int64 (n,); the alphabet of all texts strictly below each node (see `alphabets`); NO_TEXT_BELOW
+            where after the node, between two characters of a JSON string, not all of them stay inside without a
+            backslash, or where they are more than MOST_TOKENS.
     """
 
     nodes: npt.NDArray[np.int32]
     tokens: npt.NDArray[np.int32]
     parent: npt.NDArray[np.int32]
     levels: npt.NDArray[np.int32]
+    alphabets: npt.NDArray[np.int64]
 
     @property
     def depth(self) -> int:
@@ -168,12 +173,13 @@ def build_trie(tokens: Sequence[tuple[bytes, int]]) -> TokenTrie:
     nodes[:, 0] = edge | child_count << CHILD_COUNT_SHIFT | token_count << TOKEN_COUNT_SHIFT
     nodes[:, 1] = np.where(child_count > 0, 1 + np.cumsum(child_count) - child_count, 0)
     nodes[:, 2] = np.concatenate(first_tokens)
-    nodes[:, 3] = _below(edge, child_count, token_count, parent, levels)
+    nodes[:, 3], alphabets = _below(edge, child_count, token_count, parent, levels)
     return TokenTrie(
         nodes=nodes,
         tokens=np.fromiter((token for _, token in pairs), dtype=np.int32, count=len(pairs)),
         parent=parent.astype(np.int32),
         levels=np.array(levels, dtype=np.int32),
+        alphabets=alphabets,
     )
 
 
@@ -183,9 +189,11 @@ def _below(
     token_count: npt.NDArray[np.int64],
     parent: npt.NDArray[np.int64],
     levels: Sequence[int],
-) -> npt.NDArray[np.int64]:
-    """What word 3 of every node says, deepest level first: what its children's edges and these say."""
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """What word 3 of every node says, and its alphabet, deepest level first: what its children and their edges say."""
     flags = np.zeros(len(edge), dtype=np.int64)
+    alphabets = np.zeros(len(edge), dtype=np.int64)
+    scripts = scripts_of_edges(edge, parent)
     height = np.zeros(len(edge), dtype=np.int64)
     size = token_count.copy()
     of_edge = np.where(edge == ord('"'), QUOTE_BELOW, 0) | np.where(edge == ord("\\"), BACKSLASH_BELOW, 0)
@@ -200,6 +208,7 @@ def _below(
         inner = start + np.flatnonzero(child_count[start:middle])
         first_child = np.cumsum(child_count[inner]) - child_count[inner]
         flags[inner] = np.bitwise_or.reduceat((of_edge | flags)[middle:end], first_child)
+        alphabets[inner] = np.bitwise_or.reduceat((scripts | alphabets)[middle:end], first_child)
         height[inner] = 1 + np.maximum.reduceat(height[middle:end], first_child)
         size[inner] += np.add.reduceat(size[middle:end], first_child)
         goes_on[inner] = np.logical_and.reduceat(is_text[middle:end], first_child)
@@ -210,7 +219,8 @@ def _below(
     flags |= np.where(has_value[:, _INSIDE], VALUE_BELOW, 0)
     flags |= _runs(is_text[:, NORMAL] & (size <= MOST_TOKENS), parent) << RUN_SHIFT
     flags |= np.minimum(height, MOST_HEIGHT) << HEIGHT_SHIFT | np.minimum(size, MOST_TOKENS) << SIZE_SHIFT
-    return flags
+    alphabets[~goes_on[:, NORMAL] | (size > MOST_TOKENS)] = NO_TEXT_BELOW
+    return flags, alphabets
 
 
 def _runs(is_text: npt.NDArray[np.bool_], parent: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
