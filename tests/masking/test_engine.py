@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.strategies import byte_vocabulary
-from tokamask.grammar.arena import OVERFLOW, UNDECIDED
+from tokamask.grammar.arena import OVERFLOW, SCRATCH_FULL
 from tokamask.grammar.grammar import Grammar
 from tokamask.masking import requests
 from tokamask.masking.bitmask import allocate_bitmask
@@ -82,10 +82,10 @@ def test_nobody_gives_back_the_turn_of_another(compiled: CompiledGrammar) -> Non
 
 
 def test_why_there_was_no_room_for_one_is_no_answer_to_another(compiled: CompiledGrammar) -> None:
-    """Who was told FULL comes back for it; who asks first is not told that his question cannot be decided."""
+    """Who was told FULL comes back for it; who asks first does not find what he was told."""
     matcher = compiled.matcher()
     for question in QUESTIONS.values():
-        compiled.engine.arena[OVERFLOW] = UNDECIDED
+        compiled.engine.arena[OVERFLOW] = SCRATCH_FULL
         question(matcher.fork())
     matcher.accept_token(ord("["))
     assert compiled.engine.arena[OVERFLOW] == 0

@@ -127,7 +127,8 @@ class Engine:
         """The memory of everything learned."""
         if self._shortest is None or self._costs is None:
             return self._arena.nbytes
-        return self._arena.nbytes + self._costs.nbytes + SHORTEST_BYTES * int(self._arena[CONFIGURATION_COUNT])
+        steps = SHORTEST_BYTES * int(self._arena[CONFIGURATION_COUNT])
+        return self._arena.nbytes + self._costs.nbytes + steps + self._shortest.reach_bytes
 
     @property
     def visits(self) -> int:

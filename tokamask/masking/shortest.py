@@ -64,6 +64,9 @@ LONGEST_REACH = 4096
 RECENT_BUDGETS = 2
 """For how many numbers of tokens left the row is kept."""
 
+PLACE_BYTES = 160
+"""What Python keeps for one: a tuple, two integers and a reference."""
+
 ORDERED_PROPERTIES = 4
 """Required properties of one object that are tried in every order; with more of them a single way is followed."""
 
@@ -91,6 +94,10 @@ class _Reach:
         """The cost behind any token is no higher."""
         return self.places[0][1] if self.places else 0
 
+    @property
+    def nbytes(self) -> int:
+        return self.records.nbytes + PLACE_BYTES * len(self.places) + sum(row.nbytes for row in self.near.values())
+
 
 # Distance to the end and the first token on the way; the end itself is (0, -1), and NOWHERE cannot be completed.
 _Step = tuple[int, int]
@@ -115,6 +122,11 @@ class Shortest:
         self._remembers = remembers(program)
         self._nodes = REMEMBERED_NODES if self._remembers else EXPLORED_NODES
         self._is_explored = self._explore(engine.start)
+
+    @property
+    def reach_bytes(self) -> int:
+        """What is kept of where tokens lead."""
+        return sum(reach.nbytes for reach in list(self._reaches.values()))
 
     def length(self, configuration: int) -> int:
         """The tokens that complete the text, stop tokens not counted.
