@@ -5,9 +5,13 @@ Both are asked about exact numbers: the one computes with fractions, the other r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
+from types import FrameType
 from typing import Any
 
 import jsonschema
@@ -18,6 +22,8 @@ from tests.grammar.json_schema.fuzzing.schemas import keys
 __all__ = ["Oracles"]
 
 _DOUBLE_DIGITS = 15
+_PATIENCE = 20.0
+"""Seconds: `jsonschema` matches patterns with `re`, which can take for ever."""
 
 _PYTHON: Mapping[str, Any] = {
     "4": jsonschema.Draft4Validator,
@@ -71,6 +77,25 @@ def _has_long_number(value: Any) -> bool:
     return False
 
 
+@contextlib.contextmanager
+def _with_patience() -> Iterator[None]:
+    """TimeoutError inside after a while, where there are signals."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def give_up(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, _PATIENCE)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 class Oracles:
     """Both validators of one schema, formats asserted. They agree, but for what each is known to get wrong:
 
@@ -97,7 +122,8 @@ class Oracles:
         """What the trusted ones say: one answer; two if they differ, none if none can be trusted here."""
         answers = []
         if self._trusts_any and self._trusts_python:
-            answers.append(bool(self._python.is_valid(_computable(value))))
+            with contextlib.suppress(TimeoutError), _with_patience():
+                answers.append(bool(self._python.is_valid(_computable(value))))
         if self._trusts_any and not (self._has_multiples and _has_long_number(value)):
             answers.append(bool(self._rust.is_valid(value)))
         return frozenset(answers)
