@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -97,6 +98,22 @@ def test_refinement_looks_at_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CompileBudgetExceeded):
         in_no_time(behind_a_chain(4 * ROUNDS, [[0, 0]]), done)
     assert done == []
+
+
+def test_many_states_that_differ_early_are_told_apart_by_comparing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Digests of 32 bits would be equal by chance for some of so many; refinement would look at the clock."""
+    monkeypatch.setattr(minimisation, "MOST_MARKED", 1)
+    monkeypatch.setattr(minimisation, "check_time", partial(pytest.fail, "they are refined"))
+    random = np.random.default_rng(0)
+    rows = random.integers(200_000, size=(200_000, WIDTH), dtype=np.int32)
+    accepting = random.integers(2, size=len(rows), dtype=np.int32)
+    alive = np.zeros(len(rows), dtype=np.bool_)
+    reached = np.array([0])
+    while len(reached):
+        alive[reached] = True
+        following = np.unique(rows[reached])
+        reached = following[~alive[following]]
+    assert minimal(flat(rows, accepting)).states == alive.sum()
 
 
 def in_no_time(rows: Rows, done: list[bool]) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokamask.errors import CompileBudgetExceeded
+from tokamask.grammar import language as language_module
 from tokamask.grammar.budget import Budget
 from tokamask.grammar.language import (
     Language,
@@ -88,6 +89,14 @@ def test_words_are_exactly_the_words(words: list[bytes]) -> None:
     assert members(language) == set(words)
     assert_trimmed_and_canonical(language)
     assert Language.words(words[::-1] + words) is language
+
+
+def test_equal_hashes_do_not_make_languages_equal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(language_module, "hash", lambda written: 0, raising=False)
+    one, other = Language.words([b"the one"]), Language.words([b"the other"])
+    assert one.matches(b"the one")
+    assert other.matches(b"the other")
+    assert union(other, other) is other
 
 
 @pytest.mark.parametrize("words", [[b""], [b"", b"a"], [b"ab", b"abc", b"b"], [bytes(range(256))], [b"\x00", b"\xff"]])

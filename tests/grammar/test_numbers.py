@@ -125,6 +125,20 @@ def test_large_multiples_need_few_states(multiple_of: int) -> None:
         assert not language.matches(str(multiple_of * factor + 1).encode())
 
 
+@pytest.mark.parametrize("multiple_of", [20_011, 3**10, 99_991])
+def test_no_two_remainders_of_a_modulus_without_2_and_5_are_alike(multiple_of: int) -> None:
+    language = integer_language(0, None, multiple_of)
+    # Beside them the start, and the place behind a 0.
+    assert len(language.accepting) == multiple_of + 2
+    for factor in (0, 1, 7, 12_345_678_901):
+        assert language.matches(str(multiple_of * factor).encode())
+        assert not language.matches(str(multiple_of * factor + 1).encode())
+    step = Fraction(7_001, 100)
+    decimals = number_language(None, None, multiple_of=step)
+    for text in ("0", "-70.01", "70.010", "140.02", "7001", "-7001.00", "490.07", "70.0", "700.1", "70.02", "7.001"):
+        assert decimals.matches(text.encode()) == ((Fraction(text) / step).denominator == 1)
+
+
 def test_multiples_between_bounds_are_found_by_counting_them() -> None:
     language = integer_language(10**9, 2 * 10**9, 999_999_937)
     found = [factor for factor in range(5) if language.matches(str(factor * 999_999_937).encode())]

@@ -10,7 +10,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, wraps
-from hashlib import blake2b
 from threading import Lock
 from typing import ParamSpec
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -151,16 +150,23 @@ def frozen(byte_class: npt.NDArray[np.integer], automaton: FlatAutomaton) -> Lan
     own_class = column_of[byte_class].astype(np.uint8)
     flags = accepting[:states].astype(np.bool_)
     rows = rows[: states * width]
-    # With 256 bytes of classes in front, which tell the width, no two automata are written alike.
-    key = blake2b(b"".join((own_class.data, flags.data, rows.data)), digest_size=16).digest()
+    table = rows.reshape(states, width)
+    written = _written(own_class, table, flags)
+    key = hash(written)
     with _in_use_lock:
         known = _in_use.get(key)
-        if known is None:
-            known = _in_use[key] = Language(own_class, rows.reshape(states, width).copy(), flags)
+        if known is None or _written(*known.automaton) != written:
+            known = _in_use[key] = Language(own_class, table.copy(), flags)
         return known
 
 
-_in_use: WeakValueDictionary[bytes, Language] = WeakValueDictionary()
+def _written(*automaton: npt.NDArray[np.uint8] | npt.NDArray[np.int32] | npt.NDArray[np.bool_]) -> bytes:
+    """An automaton as bytes: 256 of classes in front, which tell the width, so no two are written alike."""
+    return b"".join([array.data for array in automaton])
+
+
+# By the hash of the automaton as it is written: the latest one, where two hashes are equal by chance.
+_in_use: WeakValueDictionary[int, Language] = WeakValueDictionary()
 _in_use_lock = Lock()
 
 

@@ -25,8 +25,8 @@ __all__ = ["Bound", "at_least", "multiples", "signed"]
 _MINUS, _POINT, _DIGITS, _WIDTH = 1, 2, 3, 13
 _COLUMN_OF = {ord("-"): _MINUS, ord("."): _POINT, **{ord("0") + digit: _DIGITS + digit for digit in range(10)}}
 _BYTE_CLASS = bytes(_COLUMN_OF.get(byte, 0) for byte in range(256))
-# A state for each remainder (and place) is written down as long as these are no more; beyond, remainders are looked
-# at one by one to tell which of them are alike, up to a number of steps.
+# A state for each remainder (and place) is written down as long as these are no more, or where no two remainders are
+# alike; else remainders are looked at one by one to tell which of them are, up to a number of steps.
 FEW_REMAINDERS = 20_000
 REMAINDER_BUDGET = 5_000_000
 
@@ -194,13 +194,13 @@ def _remainders(modulus: int, copies: int) -> tuple[list[int], Table]:
     which it is small enough, and once all are, how it goes on.
     """
     most = present_budget().states
-    if modulus * copies <= min(FEW_REMAINDERS, most):
-        each = np.arange(modulus, dtype=np.int32)
-        return each.tolist(), (each[:, None] * 10 + np.arange(10, dtype=np.int32)) % modulus
     # No two remainders of the part of the modulus without 2 and 5 are alike.
     odd = modulus
     while (common := gcd(odd, 10)) > 1:
         odd //= common
+    if modulus * copies <= (most if odd == modulus else min(FEW_REMAINDERS, most)):
+        each = np.arange(modulus, dtype=np.int64)
+        return each.tolist(), (each[:, None] * 10 + np.arange(10)) % modulus
     powers = [10**exponent for exponent in range(len(str(modulus - 1)))]
     if odd * copies > most or odd * 10 * len(powers) > REMAINDER_BUDGET:
         raise _too_many_remainders()

@@ -32,7 +32,7 @@ def minimal(automaton: FlatAutomaton) -> FlatAutomaton:
     rows, accepting, states, width = automaton
     transitions = np.count_nonzero(rows[: states * width] >= 0)
     result = np.empty(states * width, dtype=np.int32)
-    room = np.empty(9 * states + 8 * transitions + width + 1, dtype=np.int32)
+    room = np.empty(12 * states + 8 * transitions + width + 1, dtype=np.int32)
     progress = np.zeros(PROGRESS_WORDS, dtype=np.int32)
     progress[MOST] = MOST_MARKED
     while (left := minimise(rows, accepting, states, width, result, room, progress)) == UNFINISHED:
@@ -48,11 +48,13 @@ def minimise(rows: Words, accepting: Words, size: int, width: int, result: Words
         rows: loses the transitions that do not lead to acceptance.
         accepting: overwritten with the flags of the result.
         result: room for size * width.
-        room: 9 words for each state, 8 for each transition, one for each column, and one more.
+        room: 12 words for each state, 8 for each transition, one for each column, and one more.
         progress: PROGRESS_WORDS, all but MOST 0 at first.
     """
     if size == 0:
         return 0
+    # Digests stand in front, where 64 bits are aligned.
+    digests, room = room[: 4 * size], room[4 * size :]
     # The transitions to state s are sources[heads[s]:heads[s + 1]].
     heads, block_of, room = room[: size + 1], room[size + 1 : 2 * size + 1], room[2 * size + 1 :]
     if progress[BEGUN] == 0:
@@ -70,7 +72,7 @@ def minimise(rows: Words, accepting: Words, size: int, width: int, result: Words
                 rows[at] = -1
                 dropped += 1
         progress[TRANSITIONS] = total
-        progress[BLOCKS] = _compare(rows, accepting, size, width, block_of, space)
+        progress[BLOCKS] = _compare(rows, accepting, size, width, block_of, digests, space)
         if progress[BLOCKS] == 0 and dropped:
             _gather_sources(rows, size, width, heads, sources)
     sources, space = room[: progress[TRANSITIONS]], room[progress[TRANSITIONS] :]
@@ -121,7 +123,9 @@ def _find_distances(
 
 
 @jit
-def _compare(rows: Words, accepting: Words, size: int, width: int, block_of: Words, room: Words) -> int:
+def _compare(
+    rows: Words, accepting: Words, size: int, width: int, block_of: Words, digests: Words, room: Words
+) -> int:
     """Tell states apart by digests of what follows them within some steps; returns how many blocks there are.
 
     States of different digests are different. Those of equal ones are alike when their transitions lead to equal ones:
@@ -129,9 +133,11 @@ def _compare(rows: Words, accepting: Words, size: int, width: int, block_of: Wor
 
     Args:
         block_of: the distance of each state to acceptance; overwritten with its block.
-        room: 7 words for each state.
+        digests: room for two of 64 bits for each state: of 32 bits, two of 70,000 would be equal by chance.
+        room: 5 words for each state.
     """
-    digest, fresh, first_of, slots = room[:size], room[size : 2 * size], room[2 * size : 3 * size], room[3 * size :]
+    digest, fresh = digests[: 2 * size].view(np.int64), digests[2 * size :].view(np.int64)
+    first_of, slots = room[:size], room[size:]
     capacity = 1
     while capacity < 2 * size:
         capacity *= 2
@@ -142,11 +148,11 @@ def _compare(rows: Words, accepting: Words, size: int, width: int, block_of: Wor
         blocks = 0
         slots[:capacity] = 0
         for state in range(size):
-            mixed = int(digest[state])
+            mixed = digest[state]
             for column in range(width):
                 target = rows[state * width + column]
-                mixed = (mixed * 0x41C64E6D + (digest[target] if target >= 0 else -1)) & 0x7FFFFFFF
-            mixed ^= mixed >> 15
+                mixed = mixed * 0x41C64E6D + (digest[target] if target >= 0 else -1)
+            mixed ^= mixed >> 31
             fresh[state] = mixed
             slot = mixed & (capacity - 1)
             while slots[slot] and fresh[first_of[slots[slot] - 1]] != mixed:
