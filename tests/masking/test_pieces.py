@@ -155,6 +155,25 @@ def test_exits_are_the_tokens_that_close_the_string(seed: int) -> None:
             assert V[entry + pieces.EXIT_LATER_NODES] == 0
 
 
+WITHIN = [
+    *(b'"', b'":', b'" : ', b'":1', b'":-12.5e', b'":nul', b'":true', b'":"', b'":""', b'":"a,}', b'":"\\"}'),
+    *(b'":{', b'":{}', b'":[[],"]', b'":{"a":[{}]', b'":[ ]', b'a":{"}', b'","', b'", 1,', b'"} :1,', b'a', b'":[","]'),
+]
+BEYOND = [
+    *(b'":1,', b'": null ', b'":\n-1}', b'" :"",', b'":"\\"",', b'":"\\\\"}', b'":{},', b'":[[],[]]\n', b'a":{"}":1}}'),
+    *(b'":"""', b'ab":true]', b'\\u0061":[]"'),
+]
+
+
+def test_tokens_that_go_on_behind_a_value() -> None:
+    V = pieces.build_pieces(Vocabulary([*WITHIN, *BEYOND], []))
+    entry = V[pieces.EXITS] + NORMAL * pieces.EXIT_WORDS
+    found = _tokens_of(V, V[entry + pieces.EXIT_BEYOND_NODES], V[entry + pieces.EXIT_BEYOND_TOKENS])
+    assert sorted(found) == list(range(len(WITHIN), len(WITHIN) + len(BEYOND)))
+    V = pieces.build_pieces(Vocabulary(WITHIN, []))
+    assert V[V[pieces.EXITS] + NORMAL * pieces.EXIT_WORDS + pieces.EXIT_BEYOND_NODES] == 0
+
+
 OPENING = [
     *(b" ", b"  ", b"\n", b"\n\n\t", b" x", b"\n  ]", b" ]", b'\r\n"', b' "', b' "a', b' "a', b' "a\xc3', b' "a"b'),
     *(b'"\x01', b'"a\n"', b' "\\', b' "ab\\n', b'"\xc3"', b'""', b'"b', b'a "c', b'\x0b"', b"", None),

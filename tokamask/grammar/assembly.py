@@ -46,6 +46,7 @@ from tokamask.grammar.program import (
     ITEMS_WHITESPACE,
     LEXEME,
     LOOP,
+    NAMED,
     NOT_DISTINCT,
     OBJECT_CHOICES,
     OBJECT_COVERS,
@@ -91,7 +92,7 @@ def assemble(rule_set: rules.RuleSet) -> Program:
 
 class _Assembler:
     def __init__(self) -> None:
-        self.words: list[int] = [END, RETURN, EXITS, BLANKS]
+        self.words: list[int] = [END, RETURN, EXITS, BLANKS, NAMED]
         self.records = [END_PC, RETURN_PC]
         self.blocks = Blocks(self.words)
         self.values: dict[int, list[int]] = {}  # id of shapes -> pc of each node's VALUE, 0 until it has one

@@ -72,6 +72,7 @@ ENGINE = (
     "masking/pattern_kernels.py",
     "masking/safe_subtrees.py",
     "masking/patterned_strings.py",
+    "masking/named_values.py",
     "masking/object_keys.py",
     "masking/mask_kernels.py",
     "masking/remembering_masks.py",

@@ -25,6 +25,9 @@ Records (first word: the operation):
                                                  string in body state `escape` and go on in `return`
     BLANKS                                       likewise: of the tokens of blanks alone that state `lexeme` of the
                                                  whitespace automaton at `data` can read
+    NAMED                                        likewise: of the tokens that close a key in body state `escape` and go
+                                                 on within its value, the VALUE record at `data`; the automaton at
+                                                 `lexeme` reads the blanks around the colon
 
 Arrays and objects occupy one word per place, so that a thread's pc tells where in the record it stands.
 
@@ -43,13 +46,14 @@ import numpy.typing as npt
 END, RETURN, CALL, CHOICE, LOOP, LEXEME = range(6)
 VALUE, STRING, ARRAY_OPEN, ARRAY_AFTER, ARRAY_NEXT, ITEMS_OPEN, ITEMS_AFTER, ITEMS_NEXT = range(6, 14)
 OBJECT_OPEN, OBJECT_KEY, OBJECT_COLON, OBJECT_VALUE, OBJECT_AFTER, OBJECT_NEXT = range(14, 20)
-EXITS, BLANKS = 20, 21
+EXITS, BLANKS, NAMED = 20, 21, 22
 LAST_EPSILON = LOOP  # operations up to this one consume no byte
 
 END_PC = 0
 RETURN_PC = 1
 EXITS_PC = 2
 BLANKS_PC = 3
+NAMED_PC = 4
 
 # Words of an ARRAY record, from its first word.
 (

@@ -18,8 +18,6 @@ from tokamask.masking.pieces import (
     EXIT_CHARACTERS,
     EXIT_FIRST_GROUP,
     EXIT_GROUP_COUNT,
-    EXIT_LATER_NODES,
-    EXIT_LATER_TOKENS,
     EXIT_NODES,
     EXIT_TOKENS,
     EXIT_WORDS,
@@ -111,10 +109,3 @@ def walk_all_groups(P: Words, M: Words, V: Words, state: int, after: int) -> int
     """The same for every token that closes a string in body state `state`, all at once."""
     entry = V[EXITS] + state * EXIT_WORDS
     return _walk_closing(P, M, V, V[entry + EXIT_NODES], V[entry + EXIT_TOKENS], after, 0)
-
-
-@jit
-def walk_later_groups(P: Words, M: Words, V: Words, state: int, after: int, has_row: int) -> int:
-    """The same for every token with some text before the quote."""
-    entry = V[EXITS] + state * EXIT_WORDS
-    return _walk_closing(P, M, V, V[entry + EXIT_LATER_NODES], V[entry + EXIT_LATER_TOKENS], after, has_row)

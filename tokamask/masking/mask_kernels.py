@@ -7,6 +7,7 @@ The mask of a configuration is the union of the masks of its threads, and a thre
   ones lead to is walked, once for all strings that return to the same configuration (`closing_tokens`);
 - inside a lexeme the walk carries the automaton's state alone; configurations come in only where the lexeme may end;
 - between JSON tokens, those of blanks are found once for each state of the whitespace (`blanks`);
+- what closes a key and goes on is found once for each kind of value (`named_values`);
 - inside patterned strings and keys there is a walk of their own: `patterned_strings`, `object_keys`.
 """
 
@@ -38,6 +39,7 @@ from tokamask.grammar.program import (
     END,
     EXITS,
     LEXEME,
+    NAMED,
     OBJECT_KEY,
     STRING,
     STRING_LENGTHS,
@@ -47,7 +49,8 @@ from tokamask.grammar.string_body import is_escape_state, starts_character
 from tokamask.masking.blanks import blanks_thread, walk_behind_blanks
 from tokamask.masking.closing_tokens import closing_thread, most_characters, walk_all_groups, walk_groups
 from tokamask.masking.mask_operations import NO_ROW, has_room_for_mask, length_row, record_operations, take
-from tokamask.masking.object_keys import behind_other_name, may_complete, walk_behind_name, walk_names
+from tokamask.masking.named_values import named_thread, walk_beyond, walk_named
+from tokamask.masking.object_keys import key_blanks, may_complete, other_value, walk_behind_name, walk_names
 from tokamask.masking.patterned_strings import (
     is_free_of_bounds,
     stays_free_of_bounds,
@@ -154,16 +157,20 @@ def _find_patterned(
 
 @jit
 def _find_open_key(
-    P: Words, M: Words, V: Words, pc: int, data: int, place: int, state: int, ret: int
+    P: Words, M: Words, V: Words, pc: int, data: int, place: int, escape: int, ret: int
 ) -> tuple[int, int, int]:
     """Inside a key that need not be declared: as `_find_plain`."""
+    state = escape & 255
     row = V[BODY_ROWS] + state * V[ROW_WORDS]
-    extra = behind_other_name(P, M, pc, data, ret)
-    if M[OVERFLOW]:
-        return row, 0, FULL
+    link = 0
+    has_row = 0
     if may_complete(P, V, pc, place):
-        return row, 0, walk_behind_name(P, M, V, pc, data, place, ret, extra)
-    return row, closing_thread(M, state, extra), 0
+        has_row = walk_behind_name(P, M, V, pc, data, place)
+    else:
+        link = named_thread(M, state, key_blanks(P, pc), other_value(P, pc))
+    if has_row >= 0:
+        has_row = walk_beyond(P, M, V, pc, data, place, escape, ret, has_row)
+    return row, link, has_row
 
 
 @jit
@@ -186,6 +193,8 @@ def find_mask(P: Words, M: Words, V: Words, thread: int) -> int:
     has_row = 0
     if operation == EXITS:
         has_row = walk_all_groups(P, M, V, escape, ret)
+    elif operation == NAMED:
+        has_row = walk_named(P, M, V, escape, lexeme, data)
     elif operation == BLANKS:
         has_row = _walk_automaton(P, M, V, data, lexeme, 0)
     elif operation == LEXEME:
@@ -198,8 +207,10 @@ def find_mask(P: Words, M: Words, V: Words, thread: int) -> int:
         link, has_row = _find_patterned(P, M, V, pc, data, lexeme, escape, ret)
     elif operation == OBJECT_KEY and starts_character(state) and not is_open_key(P, M, pc, data):
         has_row = walk_names(P, M, V, pc, data, lexeme, ret)
+        if has_row >= 0:
+            has_row = walk_beyond(P, M, V, pc, data, lexeme, escape, ret, has_row)
     elif operation == OBJECT_KEY and (lexeme == OFF or starts_character(state)):
-        row, link, has_row = _find_open_key(P, M, V, pc, data, lexeme, state, ret)
+        row, link, has_row = _find_open_key(P, M, V, pc, data, lexeme, escape, ret)
     elif whitespace_block(P, pc):
         link = blanks_thread(P, M, whitespace_block(P, pc), lexeme)
         has_row = walk_behind_blanks(P, M, V, pc, data, lexeme, escape, ret)

@@ -1,8 +1,8 @@
 """Masks inside an object's key.
 
-In a key that must be declared the walk carries places in the name table; configurations come in only behind complete
-names and in escapes. In an open object's key any text may come: only what closes it is looked at, since that may
-complete a declared name.
+In a key that must be declared the walk carries places in the name table; configurations come in only before values
+(see `named_values`) and in escapes. In an open object's key any text may come: only what closes it is looked at, since
+that may complete a declared name.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tokamask.grammar.arena import FULL, OVERFLOW, VISITS, WALK, WALK_CAPACITY
+from tokamask.grammar.arena import FULL, VISITS, WALK, WALK_CAPACITY
 from tokamask.grammar.body_states import BACKSLASH, QUOTE
 from tokamask.grammar.configurations import has_room, intern_single
 from tokamask.grammar.jit import jit
@@ -19,23 +19,19 @@ from tokamask.grammar.moves import move
 from tokamask.grammar.name_table import OFF, complete_name, name_byte, name_move, next_branch
 from tokamask.grammar.program import (
     DEPTH_BITS,
-    OBJECT_COLON,
     OBJECT_COUNT,
     OBJECT_HOME,
     OBJECT_KEY,
     OBJECT_NAMES,
     OBJECT_OPEN,
+    OBJECT_WHITESPACE,
 )
-from tokamask.grammar.properties import data_after_name, may_declare
+from tokamask.grammar.properties import may_declare
 from tokamask.grammar.string_body import BODY, read_escape
-from tokamask.masking.closing_tokens import (
-    end_of_groups,
-    first_group,
-    first_group_from,
-    walk_group,
-    walk_later_groups,
-)
+from tokamask.grammar.threads import property_value
+from tokamask.masking.closing_tokens import end_of_groups, first_group, first_group_from
 from tokamask.masking.mask_operations import take
+from tokamask.masking.named_values import walk_behind_quote, walk_named_group, walk_named_later
 from tokamask.masking.pieces import GROUP_LENGTH, GROUP_TEXT, GROUP_WORDS, NODES, TOKENS
 from tokamask.masking.token_trie import BACKSLASH_BELOW, QUOTE_BELOW
 from tokamask.masking.trie_kernels import child_count, find_child
@@ -95,46 +91,45 @@ def may_complete(P: Words, V: Words, pc: int, place: int) -> bool:
 
 
 @jit
-def behind_other_name(P: Words, M: Words, pc: int, data: int, ret: int) -> int:
-    """The configuration behind a name that is not declared."""
+def other_value(P: Words, pc: int) -> int:
+    """The VALUE record behind a name that is not declared."""
     record = pc - (OBJECT_KEY - OBJECT_OPEN)
-    return _behind_name(P, M, record, data, P[record + OBJECT_COUNT], ret)
+    return property_value(P, record, P[record + OBJECT_COUNT])
 
 
 @jit
-def _behind_name(P: Words, M: Words, record: int, data: int, index: int, ret: int) -> int:
-    """The configuration behind the name of property `index`, their number for one that is not declared."""
-    colon = record + (OBJECT_COLON - OBJECT_OPEN)
-    return intern_single(P, M, colon, data_after_name(P, M, record, data, index), 0, index, ret, 0)
+def key_blanks(P: Words, pc: int) -> int:
+    """The automaton of the blanks that may stand behind a key."""
+    return P[pc - (OBJECT_KEY - OBJECT_OPEN) + OBJECT_WHITESPACE]
 
 
 @jit
-def walk_behind_name(P: Words, M: Words, V: Words, pc: int, data: int, place: int, ret: int, extra: int) -> int:
+def walk_behind_name(P: Words, M: Words, V: Words, pc: int, data: int, place: int) -> int:
     """Take the tokens that close an open object's key from `place`, where one may complete a declared name.
 
-    `extra` is the configuration behind a name that is not declared.
+    Without those that go on behind the value (see `named_values`).
     """
     record = pc - (OBJECT_KEY - OBJECT_OPEN)
     names = P[record + OBJECT_NAMES]
     home = P[record + OBJECT_HOME]
+    block = P[record + OBJECT_WHITESPACE]
+    other = other_value(P, pc)
     first = first_group(V, home)
     last = end_of_groups(V, home)
     has_row = 0
     if not _completes_later(P, V, names, place, home):
         # Only a quote right here completes one: all others at once.
-        has_row = walk_later_groups(P, M, V, home, extra, has_row)
+        has_row = walk_named_later(P, M, V, home, block, other, has_row)
         if has_row < 0:
             return FULL
         has_quote_alone = first < last and V[first + GROUP_LENGTH] == 0
         last = first + GROUP_WORDS if has_quote_alone else first
     for group in range(first, last, GROUP_WORDS):
-        after = extra
+        value = other
         index = _completed_name(P, V, names, place, home, group)
         if index >= 0:
-            after = _behind_name(P, M, record, data, index, ret) if may_declare(P, M, record, data, index) else 0
-            if M[OVERFLOW]:
-                return FULL
-        has_row = walk_group(P, M, V, group, after, has_row)
+            value = property_value(P, record, index) if may_declare(P, M, record, data, index) else 0
+        has_row = walk_named_group(P, M, V, group, block, value, has_row)
         if has_row < 0:
             return FULL
     return has_row
@@ -142,10 +137,14 @@ def walk_behind_name(P: Words, M: Words, V: Words, pc: int, data: int, place: in
 
 @jit
 def walk_names(P: Words, M: Words, V: Words, pc: int, data: int, place: int, ret: int) -> int:
-    """Take the tokens that can follow in a key that must be declared, from between two characters."""
+    """Take the tokens that can follow in a key that must be declared, from between two characters.
+
+    Without those that go on behind the value (see `named_values`).
+    """
     record = pc - (OBJECT_KEY - OBJECT_OPEN)
     names = P[record + OBJECT_NAMES]
     home = P[record + OBJECT_HOME]
+    block = P[record + OBJECT_WHITESPACE]
     nodes = V[NODES]
     tokens = V[TOKENS]
     has_row = 0
@@ -165,12 +164,9 @@ def walk_names(P: Words, M: Words, V: Words, pc: int, data: int, place: int, ret
             child = find_child(V, nodes, node, QUOTE)
             index = complete_name(P, names, place)
             if child and index >= 0 and may_declare(P, M, record, data, index):
-                after = _behind_name(P, M, record, data, index, ret)
-                if M[OVERFLOW]:
-                    return FULL
                 M[VISITS] += 1
-                has_row = take(M, V, tokens, child, has_row)
-                has_row = walk(P, M, V, nodes, tokens, child, after, limit, has_row)
+                value = property_value(P, record, index)
+                has_row = walk_behind_quote(P, M, V, nodes, tokens, child, block, value, limit, has_row)
                 if has_row < 0:
                     return FULL
         if state == home and V[node + 3] & BACKSLASH_BELOW:

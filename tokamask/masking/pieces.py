@@ -12,6 +12,7 @@ Everything is laid out in one int32 array, "V" in the kernels, that is saved to 
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
@@ -28,7 +29,7 @@ from tokamask.masking.text_rows import add_text_rows
 from tokamask.masking.token_trie import TokenTrie, vocabulary_trie
 from tokamask.masking.vocabulary import Vocabulary
 
-PIECES_VERSION = 7
+PIECES_VERSION = 8
 """Changes whenever the layout below does; part of the key on disk."""
 
 # Header slots of V.
@@ -59,8 +60,9 @@ HEADER_WORDS = 32
 
 # An entry of the exits table, per body state: the trie of all tokens that close the string (nodes, tokens; 0: none),
 # then the groups of equal text before the quote in the order of these texts (first group, number of groups, most
-# characters begun in any), then the trie of all tokens with some text before the quote.
-EXIT_WORDS = 7
+# characters begun in any), then the trie of all tokens with some text before the quote, and that of all with a colon, a
+# whole value and more behind it, from their first byte on.
+EXIT_WORDS = 9
 (
     EXIT_NODES,
     EXIT_TOKENS,
@@ -69,7 +71,9 @@ EXIT_WORDS = 7
     EXIT_CHARACTERS,
     EXIT_LATER_NODES,
     EXIT_LATER_TOKENS,
-) = range(7)
+    EXIT_BEYOND_NODES,
+    EXIT_BEYOND_TOKENS,
+) = range(EXIT_WORDS)
 # A group: its trie, the number of characters begun before the quote, and those bytes.
 GROUP_WORDS = 5
 GROUP_NODES, GROUP_TOKENS, GROUP_CHARACTERS, GROUP_TEXT, GROUP_LENGTH = range(5)
@@ -88,6 +92,9 @@ BLANK_END_WORDS = 7
 ) = range(BLANK_END_WORDS)
 
 BLANKS = b" \t\n\r"
+# A colon between blanks; what a JSON value consists of: blanks, brackets and the like, strings, numbers and words.
+_COLON = re.compile(rb"[ \t\n\r]*:[ \t\n\r]*")
+_PART = re.compile(rb'[ \t\n\r]+|[][{}:,]|"(?:[^"\\]|\\.)*"|[^][{}:," \t\n\r]+', re.DOTALL)
 
 Words = npt.NDArray[np.int32]
 
@@ -180,7 +187,27 @@ def _add_exits(layout: Layout, vocabulary: Vocabulary) -> tuple[int, int]:
         later = [pair for before, tokens in by_text.items() if before for pair in tokens]
         exits += (*(layout.add_trie(everything) if everything else (0, 0)), first, len(by_text))
         exits += (max(begun.values(), default=0), *(layout.add_trie(later) if later else (0, 0)))
+        beyond = [
+            (before + behind, token)
+            for before, tokens in by_text.items()
+            for behind, token in tokens
+            if _goes_beyond_value(behind[1:])
+        ]
+        exits += layout.add_trie(beyond) if beyond else (0, 0)
     return layout.add(np.array(exits)), layout.add(np.array(groups, dtype=np.int32))
+
+
+def _goes_beyond_value(text: bytes) -> bool:
+    """Whether a text has a colon, a whole JSON value and more; also of some texts that cannot follow a name."""
+    colon = _COLON.match(text)
+    at = colon.end() if colon else len(text)
+    depth = 0
+    while part := _PART.match(text, at):
+        at = part.end()
+        depth += (part[0] in b"[{") - (part[0] in b"]}")
+        if depth == 0:
+            return at < len(text)
+    return False
 
 
 def _add_blank_ends(layout: Layout, trie: TokenTrie, nodes: int, texts: Sequence[bytes]) -> tuple[int, int]:
