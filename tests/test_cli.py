@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def schema_file(tmp_path: Path) -> str:
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("model")
-    model = tiny_llama()
+    model = deepcopy(tiny_llama())  # the others are asked about theirs
     model.config.max_position_embeddings = 2048  # room for a document that takes a while
     model.save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
