@@ -47,6 +47,7 @@ from tokamask.grammar.program import (
 )
 from tokamask.grammar.properties import ENDLESS, frame_has
 from tokamask.grammar.repetition import is_remembered_in, name_before
+from tokamask.grammar.search import PLACE
 
 Words = npt.NDArray[np.int32]
 
@@ -54,7 +55,7 @@ Words = npt.NDArray[np.int32]
 @jit
 def is_in_order(P: Words, M: Words, configuration: int) -> bool:
     """Whether a search need follow a set that came from the one where it began, for some object that may go on."""
-    begin = address_of(M, thread_of(M, M[M[SEARCH]], 0))
+    begin = address_of(M, thread_of(M, M[M[SEARCH] + PLACE], 0))
     for i in range(thread_count(M, configuration)):
         t = address_of(M, thread_of(M, configuration, i))
         if P[M[t]] != OBJECT_COLON or M[t + MEMORY] <= 0:
