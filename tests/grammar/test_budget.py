@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable
 
 import pytest
+from numba import types
 
 from tokamask.errors import CompileBudgetExceeded
 from tokamask.grammar.budget import Budget, check_time, present_budget
 from tokamask.grammar.grammar import Grammar
+from tokamask.grammar.kernel_parts import Kernel
 
 PATTERNS = {"type": "string", "allOf": [{"pattern": f"a{{{count}}}b?"} for count in range(1_000)]}
 
@@ -134,3 +136,25 @@ def test_what_is_no_budget(name: str) -> None:
         Budget(**{name: -1})
     with pytest.raises(ValueError, match=name):
         Budget(**{name: float("nan")})  # type: ignore[arg-type]
+
+
+def test_kernels_cost_a_grammar_no_time(ticks: Callable[[], int]) -> None:
+    """They are compiled by whatever needs them first, and that grammar is not to blame."""
+
+    def kernel(number: int) -> int:
+        for _ in range(20):
+            time.monotonic()
+        return number
+
+    class SlowToCompile:
+        def compile(self, _: object) -> int:
+            return kernel(7)
+
+    compiled = Kernel(kernel, (types.int64,), {}, SlowToCompile())
+    compiled._insert = lambda *_: None
+    with Budget(compile_seconds=5).enforced():
+        assert compiled.compile() == 7
+        check_time()
+    assert ticks() > 20
+    with pytest.raises(CompileBudgetExceeded), Budget(compile_seconds=5).enforced():
+        kernel(7)

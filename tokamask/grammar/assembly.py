@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain, compress
 
 from tokamask.errors import CompileBudgetExceeded
 from tokamask.grammar import rules
 from tokamask.grammar.blocks import Blocks, automaton_block, lengths_block, packed
 from tokamask.grammar.body_states import MINIMAL, NORMAL
-from tokamask.grammar.json_schema.cardinality import has_many_values
+from tokamask.grammar.json_schema.cardinality import value_counts
 from tokamask.grammar.json_schema.shapes import (
     ArrayShape,
     Escapes,
@@ -20,6 +20,7 @@ from tokamask.grammar.json_schema.shapes import (
     ScalarShape,
     Shape,
     StringShape,
+    children,
 )
 from tokamask.grammar.language import Language
 from tokamask.grammar.other_names import Choice, choices_of, fewest_properties
@@ -96,7 +97,8 @@ class _Assembler:
         self.records = [END_PC, RETURN_PC]
         self.blocks = Blocks(self.words)
         self.values: dict[int, list[int]] = {}  # id of shapes -> pc of each node's VALUE, 0 until it has one
-        self.remembered: dict[int, set[int]] = {}  # id of shapes -> nodes of what is read inside of items that differ
+        # id of shapes -> nodes of what is read inside of items that differ, and how many values they have
+        self.remembered: dict[int, dict[int, int]] = {}
         self.strings: dict[tuple[int, int | None, Language | None, int], int] = {}
         self.scarce: list[tuple[JsonShapes, int]] = []  # nodes of items that must differ and have few values
         self.rule_pcs: dict[str, int] = {}
@@ -158,14 +160,14 @@ class _Assembler:
 
     def json_value(self, shapes: JsonShapes) -> int:
         values = self.values.setdefault(id(shapes), [0] * len(shapes.nodes))
-        self.remembered[id(shapes)] = _remembered_nodes(shapes)
+        self.remembered[id(shapes)] = value_counts(shapes.nodes, _distinct_items(shapes))
         pending = [shapes.root]
         values[shapes.root] = self.reserve(shapes, shapes.root)
         while pending:
             node = pending.pop()
             for place, shape in enumerate(shapes.nodes[node], start=values[node] + 2):
                 if not isinstance(shape, _LEAVES):
-                    for child in _children(shape):
+                    for child in children(shape):
                         if not values[child]:
                             values[child] = self.reserve(shapes, child)
                             pending.append(child)
@@ -175,7 +177,7 @@ class _Assembler:
     def reserve(self, shapes: JsonShapes, node: int) -> int:
         """The VALUE of a node, its alternatives still to come."""
         count = len(shapes.nodes[node])
-        return self.emit(VALUE, count, *[-1] * count)
+        return self.emit(VALUE, count, *[-1] * count, self.remembered[id(shapes)].get(node, 0))
 
     def shape(self, shapes: JsonShapes, node: int, shape: Shape) -> int:
         """One alternative of a node."""
@@ -217,7 +219,7 @@ class _Assembler:
     def distinctness(self, shapes: JsonShapes, shape: ArrayShape | ItemsShape) -> int:
         if not shape.is_distinct:
             return NOT_DISTINCT
-        if all(has_many_values(shapes.nodes, node) for node in set(_children(shape))):
+        if all(self.remembered[id(shapes)][node] >= MANY for node in children(shape)):
             return PLENTIFUL
         return SCARCE
 
@@ -362,33 +364,12 @@ def _scarce_names(choices: Sequence[Choice]) -> dict[Language, int]:
     return scarce
 
 
-def _remembered_nodes(shapes: JsonShapes) -> set[int]:
-    """The nodes of whatever is remembered because items must differ: these items and all inside of them."""
-    pending = [
+def _distinct_items(shapes: JsonShapes) -> list[int]:
+    """The nodes of items that must differ."""
+    return [
         child
         for shapes_of_node in shapes.nodes
         for shape in shapes_of_node
         if isinstance(shape, _LISTS) and shape.is_distinct
-        for child in _children(shape)
+        for child in children(shape)
     ]
-    nodes: set[int] = set()
-    while pending:
-        node = pending.pop()
-        if node not in nodes:
-            nodes.add(node)
-            pending += [child for shape in shapes.nodes[node] for child in _children(shape)]
-    return nodes
-
-
-def _children(shape: Shape) -> Iterable[int]:
-    """The nodes that a shape refers to."""
-    match shape:
-        case ObjectShape(properties, additional, classes):
-            values = [node for _, node, _ in properties] + [names.node for names in classes] + [additional]
-            return [node for node in values if node is not None] + [witness.node for witness in shape.witnesses]
-        case ArrayShape(prefix, rest):
-            return prefix if rest is None else (*prefix, rest)
-        case ItemsShape(states):
-            return [node for state in states for node, _ in state.items]
-        case ScalarShape() | StringShape():
-            return ()

@@ -17,7 +17,7 @@ from typing import NamedTuple, ParamSpec, TypeVar
 
 from tokamask.errors import CompileBudgetExceeded
 
-__all__ = ["Budget", "check_time", "held_to_a_budget", "present_budget"]
+__all__ = ["Budget", "check_time", "held_to_a_budget", "present_budget", "uncounted"]
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -28,7 +28,8 @@ class Budget:
     """What grammars may cost; beyond it CompileBudgetExceeded, but for `cache_bytes`, which costs time only.
 
     Attributes:
-        compile_seconds: wall time of reading one grammar, and of compiling it.
+        compile_seconds: wall time of reading one grammar, and of compiling it (not that of the engine's own kernels,
+            where they are not in the cache yet).
         nodes: of one JSON Schema, when everything that it refers to and combines is unfolded.
         states: of one automaton, before equivalent ones are merged.
         cache_bytes: memory of everything that a compiler has learned about all its grammars. Beyond it what was not
@@ -53,7 +54,7 @@ class Budget:
         The time counts for the block as a whole, and within blocks around it their time does as well.
         """
         outer = _account.get()
-        deadline = time.monotonic() + self.compile_seconds
+        deadline = _now() + self.compile_seconds
         token = _account.set(_Account(self, deadline if outer is None else min(deadline, outer.deadline)))
         try:
             yield
@@ -79,6 +80,22 @@ class _Account(NamedTuple):
 
 _DEFAULT = Budget()
 _account: ContextVar[_Account | None] = ContextVar("account", default=None)
+_uncounted_seconds: ContextVar[float] = ContextVar("uncounted_seconds", default=0.0)
+
+
+@contextmanager
+def uncounted() -> Iterator[None]:
+    """What is done inside of the block costs a grammar no time: a process does it once, whatever the grammar."""
+    begin = time.monotonic()
+    try:
+        yield
+    finally:
+        _uncounted_seconds.set(_uncounted_seconds.get() + time.monotonic() - begin)
+
+
+def _now() -> float:
+    """Seconds that count."""
+    return time.monotonic() - _uncounted_seconds.get()
 
 
 def present_budget() -> Budget:
@@ -90,7 +107,7 @@ def present_budget() -> Budget:
 def check_time() -> None:
     """To be called by every loop that a small grammar can make long: when the time is up, leaves the block."""
     account = _account.get()
-    if account is not None and time.monotonic() >= account.deadline:
+    if account is not None and _now() >= account.deadline:
         raise _TimeIsUp
 
 

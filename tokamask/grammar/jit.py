@@ -51,6 +51,7 @@ ENGINE = (
     "grammar/repetition.py",
     "grammar/search.py",
     "grammar/name_order.py",
+    "grammar/values_left.py",
     "grammar/survival.py",
     "grammar/properties.py",
     "grammar/keys.py",

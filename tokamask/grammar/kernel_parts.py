@@ -20,6 +20,8 @@ from numba.core.compiler_machinery import register_pass
 from numba.core.registry import CPUDispatcher
 from numba.core.typed_passes import NativeLowering
 
+from tokamask.grammar.budget import uncounted
+
 __all__ = ["Kernel"]
 
 
@@ -49,7 +51,8 @@ class Kernel(CPUDispatcher):  # type: ignore[misc]
             return part.entry_point
         _compilation.is_running = True
         try:
-            address = self._whole.compile(self._arguments)
+            with uncounted():
+                address = self._whole.compile(self._arguments)
         finally:
             _compilation.is_running = False
         self._insert([argument._code for argument in self._arguments], address, False)

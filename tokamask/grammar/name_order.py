@@ -39,6 +39,7 @@ from tokamask.grammar.program import (
     OBJECT_COUNT,
     OBJECT_IS_COUNTED,
     OBJECT_IS_FREE,
+    OBJECT_KEY,
     OBJECT_MINIMUM,
     OBJECT_NAMES,
     OBJECT_OPEN,
@@ -48,6 +49,7 @@ from tokamask.grammar.program import (
 from tokamask.grammar.properties import ENDLESS, frame_has
 from tokamask.grammar.repetition import is_remembered_in, name_before
 from tokamask.grammar.search import PLACE
+from tokamask.grammar.string_index import begins_with
 
 Words = npt.NDArray[np.int32]
 
@@ -58,10 +60,14 @@ def is_in_order(P: Words, M: Words, configuration: int) -> bool:
     begin = address_of(M, thread_of(M, M[M[SEARCH] + PLACE], 0))
     for i in range(thread_count(M, configuration)):
         t = address_of(M, thread_of(M, configuration, i))
-        if P[M[t]] != OBJECT_COLON or M[t + MEMORY] <= 0:
+        operation = P[M[t]]
+        if operation not in (OBJECT_KEY, OBJECT_COLON) or M[t + MEMORY] <= 0:
             return True
-        record = M[t] - (OBJECT_COLON - OBJECT_OPEN)
-        if _is_next_name(P, M, record, M[t + 1], M[t + 3], M[t + MEMORY], M[begin + MEMORY]):
+        record = M[t] - (operation - OBJECT_OPEN)
+        if operation == OBJECT_KEY:
+            if P[record + OBJECT_IS_FREE] == 0 or _may_become_next_name(M, M[t + MEMORY], M[begin + MEMORY]):
+                return True
+        elif _is_next_name(P, M, record, M[t + 1], M[t + 3], M[t + MEMORY], M[begin + MEMORY]):
             return True
     return False
 
@@ -77,6 +83,16 @@ def _is_next_name(P: Words, M: Words, record: int, data: int, index: int, name: 
         # Where they come in order, all declared ones come before the others.
         return P[record + OBJECT_IS_FREE] == 0 and _is_declared(P, M, record, content(M, before))
     return _leaves_enough(P, M, record, data, name)
+
+
+@jit
+def _may_become_next_name(M: Words, text: int, begin: int) -> bool:
+    """Whether a name that is being read is, or may become, greater than the one before."""
+    before = name_before(M, text)
+    if before == 0 or _was_begun(M, text, begin) or _was_begun(M, before, begin):
+        return True
+    letters = content(M, text)
+    return begins_with(M, content(M, before), letters) or _is_greater(M, letters, content(M, before))
 
 
 @jit

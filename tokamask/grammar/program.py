@@ -12,7 +12,8 @@ Records (first word: the operation):
     CHOICE n pc...                               any of these
     LOOP body minimum maximum                    body, counted in the frame's data (maximum -1: no end)
     LEXEME automaton next                        one lexeme, then `next`
-    VALUE n pc...                                a JSON value, dispatched on its first byte
+    VALUE n pc... values                         a JSON value, dispatched on its first byte; of what is remembered, at
+                                                 least how many there are (else 0)
     STRING minimum maximum automaton home lengths unbounded
                                                  inside a JSON string (automaton 0: any text of these lengths), in
                                                  body state `home` between characters. Where an automaton has bounds

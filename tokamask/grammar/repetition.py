@@ -48,12 +48,18 @@ def _may_become(M: Words, text: int, value: int) -> bool:
 
 @jit
 def _member_value(M: Words, value: int, name: int) -> int:
-    """The value of a name in an object value; 0 for none."""
-    at = M[FRAMES] + value
-    for i in range(at + 2, at + 1 + M[at], 2):
-        if M[i] == name:
-            return M[i + 1]
-    return 0
+    """The value of a name in an object value; 0 for none. Members are sorted by their names."""
+    members = M[FRAMES] + value + 2
+    low = 0
+    high = (M[members - 2] - 1) // 2
+    while low < high:
+        middle = (low + high) // 2
+        if M[members + 2 * middle] < name:
+            low = middle + 1
+        else:
+            high = middle
+    is_there = low < (M[members - 2] - 1) // 2 and M[members + 2 * low] == name
+    return M[members + 2 * low + 1] if is_there else 0
 
 
 @jit
@@ -169,6 +175,33 @@ def may_repeat(M: Words, memory: int) -> bool:
         levels += 1
         around = below(M, begin)
     return False
+
+
+@jit
+def values_repeated(M: Words, memory: int, most: int) -> int:
+    """How many items of the outermost array may come again as what is under way, at most `most`."""
+    newest = memory
+    text = 0
+    name = 0
+    if kind_of(M, memory) == TEXT:
+        newest = below(M, memory)
+        if detail(M, memory) < A_NAME_WITH_VALUE:
+            text = memory
+        else:
+            name = memory
+    around = newest
+    levels = 0
+    is_begun = text != 0
+    while below(M, opening(M, around)):
+        around = below(M, opening(M, around))
+        levels += 1
+        is_begun = True
+    count = 0
+    while kind_of(M, around) != OPEN and count < most:
+        if not is_begun or _may_repeat_item(M, content(M, around), newest, levels, text, name):
+            count += 1
+        around = below(M, around)
+    return count
 
 
 @jit

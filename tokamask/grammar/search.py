@@ -19,14 +19,18 @@ from tokamask.grammar.configurations import MEMORY, address_of, thread_count, th
 from tokamask.grammar.jit import jit
 from tokamask.grammar.lexemes import automaton_flags, automaton_move, is_blank, whitespace_block
 from tokamask.grammar.memory_nodes import below, content, first_byte, is_numeral
+from tokamask.grammar.name_table import OFF, name_move
 from tokamask.grammar.program import (
     ACCEPTING,
     ARRAY_AFTER,
     AUTOMATON_STATES,
     ITEMS_AFTER,
     LEXEME,
+    OBJECT_ADDITIONAL,
     OBJECT_AFTER,
     OBJECT_KEY,
+    OBJECT_NAMES,
+    OBJECT_OPEN,
     STRING,
 )
 from tokamask.grammar.string_body import BODY, advance_escape, is_escape_state
@@ -118,12 +122,19 @@ def _is_worth_trying(P: Words, M: Words, thread: int, byte: int, is_begun: int) 
         # What cannot follow anyway, nearly everything where values are listed, is found faster here.
         if operation == STRING and P[pc + 3] and automaton_move(P, P[pc + 3], M[t + 2], byte) < 0:
             return False
+        if operation == OBJECT_KEY and not _may_be_name(P, pc - (OBJECT_KEY - OBJECT_OPEN), M[t + 2], byte):
+            return False
         return bool(BODY[state, byte] >= 0)
     if not is_blank(byte):
         # What cannot follow an item must not lead on a number beside it either.
         return operation not in (ARRAY_AFTER, ITEMS_AFTER, OBJECT_AFTER) or byte in (0x2C, 0x5D, 0x7D)
     block = whitespace_block(P, pc)
     return block == 0 or automaton_flags(P, block, M[t + 2]) & ACCEPTING == 0
+
+
+@jit
+def _may_be_name(P: Words, record: int, place: int, byte: int) -> bool:
+    return P[record + OBJECT_ADDITIONAL] != 0 or name_move(P, P[record + OBJECT_NAMES], place, byte) != OFF
 
 
 @jit

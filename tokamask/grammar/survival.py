@@ -57,6 +57,7 @@ from tokamask.grammar.search import NO_BYTE, PLACE, begin_search, deepen, next_b
 from tokamask.grammar.string_body import is_escape_state
 from tokamask.grammar.string_index import newest_beginning, strings_beginning
 from tokamask.grammar.threads import read_byte
+from tokamask.grammar.values_left import has_value_left
 
 Words = npt.NDArray[np.int32]
 
@@ -92,11 +93,21 @@ def is_free(P: Words, M: Words, thread: int) -> bool:
 
 @jit
 def _has_survivor(P: Words, M: Words, configuration: int) -> bool:
-    for i in range(thread_count(M, configuration)):
-        thread = thread_of(M, configuration, i)
-        if is_free(P, M, thread) or _unused_texts(P, M, thread) > 0:
+    for i in range(thread_count(M, configuration)):  # noqa: SIM110 - a kernel has no generators
+        if _is_left(P, M, thread_of(M, configuration, i)) == 1:
             return True
     return False
+
+
+@jit
+def _is_left(P: Words, M: Words, thread: int) -> int:
+    """Whether a thread can go on, 1 or 0, as far as that can be told without a search; else UNKNOWN."""
+    if is_free(P, M, thread):
+        return 1
+    unused = _unused_texts(P, M, thread)
+    if unused != UNKNOWN:
+        return int(unused > 0)
+    return 1 if has_value_left(P, M, thread) else UNKNOWN
 
 
 @jit
@@ -176,13 +187,11 @@ def _survivors(P: Words, M: Words, configuration: int) -> int:
 @jit
 def _goes_on(P: Words, M: Words, thread: int) -> int:
     """1 or 0; remembered with the set of this thread alone."""
-    if is_free(P, M, thread):
-        return 1
     if not has_room(M):
         return FULL
-    unused = _unused_texts(P, M, thread)
-    if unused != UNKNOWN:
-        return unused > 0
+    known = _is_left(P, M, thread)
+    if known != UNKNOWN:
+        return known
     t = address_of(M, thread)
     alone = intern_single(P, M, M[t], M[t + 1], M[t + 2], M[t + 3], M[t + 4], M[t + MEMORY])
     known = M[M[CONFIGURATIONS] + alone * CONFIGURATION_WORDS + SURVIVING]

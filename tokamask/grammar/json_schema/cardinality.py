@@ -6,8 +6,11 @@ answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from weakref import WeakKeyDictionary
+
+import numpy as np
 
 from tokamask.grammar.json_schema.shapes import (
     ArrayShape,
@@ -16,6 +19,7 @@ from tokamask.grammar.json_schema.shapes import (
     ScalarShape,
     Shape,
     StringShape,
+    children,
 )
 from tokamask.grammar.json_schema.values import Kind
 from tokamask.grammar.language import Language, intersection
@@ -25,11 +29,30 @@ from tokamask.grammar.text_counts import MANY, number_of_texts
 from tokamask.grammar.text_lengths import fewest_texts
 
 _Nodes = Sequence[tuple[Shape, ...]]
+_Counts = Mapping[int, int]
+
+MOST_ROUNDS = 32  # of counting: as many times more can be found inside of itself
+
+_known_scalars: WeakKeyDictionary[Language, int] = WeakKeyDictionary()
+_known_texts: WeakKeyDictionary[Language, dict[tuple[int, int | None], int]] = WeakKeyDictionary()
 
 
-def has_many_values(nodes: _Nodes, node: int) -> bool:
-    """Whether a node has more values than any array has items."""
-    return _node_values(nodes, node, frozenset()) >= MANY
+def value_counts(nodes: _Nodes, wanted: Iterable[int]) -> dict[int, int]:
+    """How many values each of these nodes has, and whatever they refer to; at most MANY.
+
+    The least fixpoint, approached from one value each (every node has some): all that is counted so far is there.
+    """
+    order = _children_first(nodes, wanted)
+    counts = dict.fromkeys(order, 1)
+    growing = order
+    for _ in range(MOST_ROUNDS):
+        before = dict(counts)
+        for node in growing:
+            counts[node] = max(counts[node], _node_values(nodes[node], counts))
+        if counts == before:
+            break
+        growing = [node for node in growing if counts[node] < MANY]
+    return counts
 
 
 def most_used(shape: ArrayShape) -> dict[int, int]:
@@ -41,22 +64,35 @@ def most_used(shape: ArrayShape) -> dict[int, int]:
     return used
 
 
-def can_differ(nodes: _Nodes, used: Mapping[int, int]) -> bool:
+def can_differ(counts: Mapping[int, int], used: Mapping[int, int]) -> bool:
     """Whether each of these nodes has more values than may be used."""
-    return all(_node_values(nodes, node, frozenset()) >= min(MANY, most + 1) for node, most in used.items())
+    return all(counts[node] >= min(MANY, most + 1) for node, most in used.items())
 
 
-def _node_values(nodes: _Nodes, node: int, around: frozenset[int]) -> int:
-    """Kinds have no value in common; of the shapes of one kind, which may overlap, the one with the most values counts.
+def _children_first(nodes: _Nodes, wanted: Iterable[int]) -> list[int]:
+    """These nodes and all that they refer to, those that are referred to first, but for cycles."""
+    order: dict[int, None] = {}
+    seen: set[int] = set()
+    pending = [(node, False) for node in wanted]
+    while pending:
+        node, is_done = pending.pop()
+        if is_done:
+            order[node] = None
+        elif node not in seen:
+            seen.add(node)
+            pending.append((node, True))
+            pending += [(child, False) for shape in nodes[node] for child in children(shape)]
+    return list(order)
 
-    Inside of itself a node counts for nothing, so this ends.
-    """
-    if node in around:
-        return 0
+
+def _node_values(shapes: Sequence[Shape], counts: _Counts) -> int:
+    """Kinds have no value in common; of the shapes of one kind, which may overlap, the one with the most counts."""
+    if len(shapes) == 1:
+        return min(MANY, _values(shapes[0], counts))
     most: dict[Kind, int] = {}
-    for shape in nodes[node]:
+    for shape in shapes:
         kind = _kind(shape)
-        most[kind] = max(most.get(kind, 0), _values(nodes, shape, around | {node}))
+        most[kind] = max(most.get(kind, 0), _values(shape, counts))
     return min(MANY, sum(most.values()))
 
 
@@ -80,23 +116,23 @@ def _scalar_kind(language: Language) -> Kind:
     return Kind.NUMBER
 
 
-def _values(nodes: _Nodes, shape: Shape, around: frozenset[int]) -> int:
+def _values(shape: Shape, counts: _Counts) -> int:
     match shape:
         case ScalarShape(language):
-            return _number_of_scalars(language)
+            return _scalars(language)
         case StringShape(minimum, maximum, language):
             if language is not None:
-                return fewest_texts(language, minimum, maximum)
+                return _texts(language, minimum, maximum)
             return 1 if maximum == 0 else MANY
         case ArrayShape():
-            return _arrays(nodes, shape, around)
+            return _arrays(shape, counts)
         case ItemsShape():
             return 1
         case ObjectShape():
-            return _objects(nodes, shape, around)
+            return _objects(shape, counts)
 
 
-def _arrays(nodes: _Nodes, shape: ArrayShape, around: frozenset[int]) -> int:
+def _arrays(shape: ArrayShape, counts: _Counts) -> int:
     """Length by length: as many as there are ways to choose the items, each among those that are not used."""
     total, choices, length, each = 0, 1, 0, 0
     while choices:
@@ -105,11 +141,11 @@ def _arrays(nodes: _Nodes, shape: ArrayShape, around: frozenset[int]) -> int:
         if length == shape.maximum or total >= MANY:
             break
         if length < len(shape.prefix):
-            each = _node_values(nodes, shape.prefix[length], around)
+            each = counts[shape.prefix[length]]
         elif shape.rest is None:
             break
         elif length == len(shape.prefix):
-            each = _node_values(nodes, shape.rest, around)
+            each = counts[shape.rest]
             if each == 1 and not shape.is_distinct:  # then one for each of the lengths to come
                 longest = MANY if shape.maximum is None else shape.maximum
                 return total + choices * (longest - max(length, shape.minimum - 1))
@@ -120,25 +156,47 @@ def _arrays(nodes: _Nodes, shape: ArrayShape, around: frozenset[int]) -> int:
     return total
 
 
-def _objects(nodes: _Nodes, shape: ObjectShape, around: frozenset[int]) -> int:
+def _objects(shape: ObjectShape, counts: _Counts) -> int:
+    """As many as there are sets of properties, each with its values. Other names may be there or not, one by one."""
     if shape.additional is not None and not shape.classes:
-        others = [MANY]  # all names but finitely many
+        others = [(MANY, shape.additional)]  # all names but finitely many
     else:
         others = [
-            MANY if choice.names is None else fewest_texts(choice.names, 0, None)
+            (MANY if choice.names is None else _texts(choice.names, 0, None), choice.node)
             for choice in choices_of(shape)
             if not choice.meets
         ]
-    needed = sum(declared.required for declared in shape.properties) + len(shape.witnesses)
-    if max(others, default=0) >= MANY and (shape.maximum is None or shape.maximum > needed):
+    required = [node for _, node, is_required in shape.properties if is_required and node is not None]
+    optional = [node for _, node, is_required in shape.properties if not is_required and node is not None]
+    needed = len(required) + len(shape.witnesses)
+    if max(others, default=(0, 0))[0] >= MANY and (shape.maximum is None or shape.maximum > needed):
         return MANY  # by the name of one property
-    if shape.maximum is not None or shape.minimum or shape.witnesses:
+    if shape.witnesses:
         return 1
-    total = 1
-    for declared in shape.properties:
-        if declared.node is not None and total < MANY:
-            total *= _node_values(nodes, declared.node, around) + (not declared.required)
-    return max(1, min(MANY, total << min(20, sum(others))))  # every other name may be there or not
+    enough = max(20, shape.minimum)  # of names of one kind: twice as many objects with each, or enough for the minimum
+    optional += [node for names, node in others for _ in range(min(names, enough))]
+    total = _subsets(
+        [counts[node] for node in optional],
+        max(0, shape.minimum - len(required)),
+        len(optional) if shape.maximum is None else min(len(optional), shape.maximum - len(required)),
+    )
+    for node in required:
+        total = min(MANY, total * counts[node])
+    return total
+
+
+def _subsets(values: Sequence[int], fewest: int, most: int) -> int:
+    """In how many ways `fewest` to `most` of some things can be chosen, each with one of its values; at most MANY."""
+    if fewest == 0 and most == len(values):
+        total = 1
+        for each in values:
+            total = min(MANY, total * (1 + each))
+        return total
+    ways = np.zeros(most + 1, dtype=np.int64)  # to choose as many of those so far
+    ways[0] = 1
+    for each in values:
+        ways[1:] = np.minimum(MANY, ways[1:] + ways[:-1] * each)
+    return min(MANY, int(ways[fewest:].sum()))
 
 
 @cache
@@ -147,5 +205,16 @@ def _one_spelling() -> Language:
     return pattern_language(r"0|-?([1-9][0-9]*|(0|[1-9][0-9]*)\.[0-9]*[1-9])|true|false|null", "ecma", search=False)
 
 
-def _number_of_scalars(language: Language) -> int:
-    return number_of_texts(intersection(language, _one_spelling()))
+def _scalars(language: Language) -> int:
+    count = _known_scalars.get(language)
+    if count is None:
+        count = _known_scalars[language] = number_of_texts(intersection(language, _one_spelling()))
+    return count
+
+
+def _texts(language: Language, minimum: int, maximum: int | None) -> int:
+    known = _known_texts.setdefault(language, {})
+    count = known.get((minimum, maximum))
+    if count is None:
+        count = known[minimum, maximum] = fewest_texts(language, minimum, maximum)
+    return count

@@ -144,8 +144,9 @@ class Scope:
         try:
             resolved = self.resolver.lookup(reference)
             document = resolved.resolver.lookup("#").contents
-        except (NoSuchAnchor, PointerToNowhere) as error:
-            raise GrammarError(f"$ref {reference!r} leads nowhere: {error}", pointer=pointer) from None
+        except (NoSuchAnchor, PointerToNowhere):
+            message = f"$ref {reference!r} leads nowhere: its document has no such place"
+            raise GrammarError(message, pointer=pointer) from None
         except Unresolvable:
             raise UnsupportedFeature(
                 f"$ref {reference!r} leads outside the schema; registry= can supply the document", pointer=pointer

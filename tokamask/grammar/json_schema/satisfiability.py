@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from typing import cast
 
-from tokamask.grammar.json_schema.cardinality import can_differ, most_used
+from tokamask.grammar.json_schema.cardinality import can_differ, most_used, value_counts
 from tokamask.grammar.json_schema.demands import Concern
 from tokamask.grammar.json_schema.expansion import Alternative, Expansion
 from tokamask.grammar.json_schema.outlines import LEAVES, ArrayOutline, Branch, ItemsOutline, ObjectOutline
@@ -104,9 +104,9 @@ class Remains:
                 if assumed:
                     concerns.update(dict.fromkeys(assumed))
             nodes.append(tuple(dict.fromkeys(shapes)) if len(shapes) > 1 else tuple(shapes))
-        known = tuple(nodes)
+        counts = value_counts(nodes, [node for _, _, used, _ in distinct for node in used])
         for node, shape, used, refusal in distinct:
-            if not can_differ(known, used):
+            if not can_differ(counts, used):
                 concerns[refusal] = None
                 # Who goes on without the keyword must not be led to where no value is left.
                 nodes[node] = tuple([shape._replace(is_distinct=False) if s == shape else s for s in nodes[node]])

@@ -7,6 +7,7 @@ removed the others, so that a recogniser that follows it never meets a dead end.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
@@ -114,6 +115,20 @@ class ObjectShape(NamedTuple):
 
 
 Shape = ScalarShape | StringShape | ArrayShape | ItemsShape | ObjectShape
+
+
+def children(shape: Shape) -> Iterable[int]:
+    """The nodes that a shape refers to."""
+    match shape:
+        case ObjectShape(properties, additional, classes):
+            values = [node for _, node, _ in properties] + [names.node for names in classes] + [additional]
+            return [node for node in values if node is not None] + [witness.node for witness in shape.witnesses]
+        case ArrayShape(prefix, rest):
+            return prefix if rest is None else (*prefix, rest)
+        case ItemsShape(states):
+            return [node for state in states for node, _ in state.items]
+        case ScalarShape() | StringShape():
+            return ()
 
 
 class PropertyOrder(Enum):
