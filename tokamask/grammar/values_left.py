@@ -63,6 +63,7 @@ MANY = 1_000_000  # and more than any text has
 FEW_NAMES = 20  # of a kind that is not declared are enough, but for a minimum: each doubles the ways
 
 MAY_END = -1  # in place of the names of which one has to come
+TOO_LATE = 2
 
 
 @jit
@@ -172,7 +173,8 @@ def _objects(P: Words, M: Words, record: int, data: int, begun: int) -> int:
     if not has_room_for_frame(M, count + 2 * most + 2):
         return 0
     is_begun = M[FRAMES] + M[FRAME_USED]
-    _mark_names(P, M, P[record + OBJECT_NAMES], begun, is_begun, count)
+    # Where properties come in order, those before one that was begun can come no more.
+    _mark_names(P, M, P[record + OBJECT_NAMES], begun, is_begun, count, 0 if P[record + OBJECT_IS_FREE] else TOO_LATE)
     # Ways to choose so many of those so far: without a name that was begun, and with one.
     without = is_begun + count
     within = without + most + 1
@@ -206,10 +208,10 @@ def _has_endless_names(P: Words, record: int) -> bool:
 
 
 @jit
-def _mark_names(P: Words, M: Words, names: int, begun: int, marks: int, count: int) -> None:
-    """Set the mark of each declared property whose name goes on like the one that was begun."""
+def _mark_names(P: Words, M: Words, names: int, begun: int, marks: int, count: int, others: int) -> None:
+    """Set the mark of each declared property to 1 if its name goes on like the one that was begun, else to `others`."""
     for index in range(count):
-        M[marks + index] = 0
+        M[marks + index] = others
     entry = P[names] if begun < 0 else begun >> DEPTH_BITS
     while entry < P[names]:
         M[marks + declared_index(P, names, entry)] = 1
@@ -220,16 +222,16 @@ def _mark_names(P: Words, M: Words, names: int, begun: int, marks: int, count: i
 def _choose(
     M: Words, without: int, within: int, most: int, is_open: int, values: int, is_optional: int, is_begun: int
 ) -> None:
-    """One more property that may be there, or must."""
+    """One more property that may be there, or must; TOO_LATE: only behind one that was begun."""
     for number in range(most, -1, -1):
         plain = M[without + number] if is_optional else 0
         begun = M[within + number] if is_optional else 0
         for before in range(number - 1, number + 1 if is_open and number == most else number):
             if before >= 0:
                 begun += M[within + before] * values
-                if is_begun:
+                if is_begun == 1:
                     begun += M[without + before] * values
-                else:
+                elif is_begun != TOO_LATE:
                     plain += M[without + before] * values
         M[without + number] = min(MANY, plain)
         M[within + number] = min(MANY, begun)

@@ -21,6 +21,7 @@ from tokamask.grammar.repetition import values_repeated
 from tokamask.grammar.survival import is_free
 from tokamask.grammar.values_left import _values_left, has_value_left
 
+NAMES = ["b", "a", "c", "ab", "x", "xy"]  # in their order; the names of a pattern come last
 SCALARS: list[Any] = [True, None, "", "a", "ab", "b", 0, 1, 12]
 
 
@@ -31,8 +32,8 @@ def some_scalars(generator: random.Random) -> tuple[dict[str, Any], list[Any]]:
 
 def some_objects(generator: random.Random, depth: int) -> tuple[dict[str, Any], list[Any]]:
     """A schema of objects with at most four names, and all of its values."""
-    chosen = generator.sample(["a", "ab", "b", "c"], generator.randint(1, 3))
-    parts = {name: some_values(generator, depth) for name in chosen}
+    chosen = generator.sample(NAMES[:4], generator.randint(1, 3))
+    parts = {name: some_values(generator, depth) for name in NAMES if name in chosen}
     required = [name for name in parts if generator.random() < 0.3]
     others = generator.random() < 0.3
     names = {**parts, **({"x": ({}, [1]), "xy": ({}, [1])} if others else {})}
@@ -87,32 +88,33 @@ def some_values(generator: random.Random, depth: int) -> tuple[dict[str, Any], l
     return some_arrays(generator, depth - 1)
 
 
-def spellings(value: Any, names: list[str] | None) -> Iterator[str]:
-    """All of them with the properties in any order, or as the names are ordered."""
+def spellings(value: Any, is_ordered: bool) -> Iterator[str]:
+    """All of them, with the properties in any order or in that of `NAMES`."""
     if isinstance(value, dict):
-        for order in itertools.permutations(value) if names is None else [sorted(value, key=names.index)]:
-            for members in itertools.product(*(list(spellings(value[name], names)) for name in order)):
+        orders = [sorted(value, key=NAMES.index)] if is_ordered else itertools.permutations(value)
+        for order in orders:
+            for members in itertools.product(*(list(spellings(value[name], is_ordered)) for name in order)):
                 pairs = zip(order, members, strict=True)
                 yield "{" + ",".join(f"{json.dumps(name)}:{member}" for name, member in pairs) + "}"
     elif isinstance(value, list):
-        for items in itertools.product(*(list(spellings(item, names)) for item in value)):
+        for items in itertools.product(*(list(spellings(item, is_ordered)) for item in value)):
             yield "[" + ",".join(items) + "]"
     else:
         yield json.dumps(value)
 
 
-@pytest.fixture(scope="module")
-def cases() -> list[tuple[Grammar, list[list[str]]]]:
+@pytest.fixture(scope="module", params=["any", "schema"])
+def cases(request: pytest.FixtureRequest) -> list[tuple[Grammar, list[list[str]]]]:
     """Arrays of different items, and the spellings of each value that an item may have."""
     generator = random.Random(5)
+    options: dict[str, Any] = {"property_order": request.param, "whitespace": "none", "escapes": "minimal"}
     found: list[tuple[Grammar, list[list[str]]]] = []
     while len(found) < 60:
         items, values = (some_objects if generator.random() < 0.8 else some_arrays)(generator, 1)
         if 1 < len(values) <= 60:
-            spelled = [list(spellings(value, None)) for value in values]
+            spelled = [list(spellings(value, request.param == "schema")) for value in values]
             if sum(map(len, spelled)) <= 1500:
                 schema = {"type": "array", "items": items, "uniqueItems": True}
-                options: dict[str, Any] = {"property_order": "any", "whitespace": "none", "escapes": "minimal"}
                 found.append((Grammar.from_json_schema(schema, **options), spelled))
     return found
 
