@@ -26,8 +26,8 @@ from pathlib import Path
 
 import torch
 
-from bench.machine import load_average, machine, package_version
-from bench.markdown import number, table
+from bench.machine import load_in_words, machine, package_version
+from bench.markdown import number, publish, table
 from bench.vocabularies import VOCABULARIES, load_vocabulary
 from tokamask.grammar.grammar import Grammar
 from tokamask.masking.bitmask import allocate_bitmask
@@ -179,18 +179,14 @@ def main() -> None:
     lines = []
     for rows in map(int, arguments.rows.split(",")):
         lines += measure(vocabulary, rows, arguments.steps, device)
-    load = load_average()
     header = ["", "KiB copied per step", "in the second half", "us per step, median", "least"]
     parts = [
         f"Masks of a batch, {arguments.vocabulary} ({vocabulary.size:,} tokens), {arguments.steps} steps",
-        f"on {device_in_words(device)}, torch {torch.__version__}, tokamask {package_version('tokamask')}"
-        + ("" if load is None else f"; the machine's load was {load:g}"),
+        f"on {device_in_words(device)}, torch {torch.__version__}, tokamask {package_version('tokamask')}; "
+        f"{load_in_words()}",
         table(header, lines),
     ]
-    text = "\n\n".join(parts)
-    print(text)
-    if arguments.output is not None:
-        arguments.output.write_text(text + "\n", encoding="utf-8")
+    publish("\n\n".join(parts) + "\n", arguments.output)
 
 
 if __name__ == "__main__":

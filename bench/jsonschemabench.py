@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import CannotMeasure
-from bench.machine import load_average, machine, package_version
-from bench.markdown import number, table
+from bench.machine import load_in_words, machine, package_version
+from bench.markdown import number, publish, table
 from bench.maskbench.files import read_files, stratified, stratum
 
 if TYPE_CHECKING:
@@ -106,10 +106,7 @@ def run(arguments: argparse.Namespace) -> None:
         f"--seed {arguments.seed}"
     )
     text = report(outcomes, arguments.split, command)
-    print(text, end="")
-    if arguments.output is not None:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(text, encoding="utf-8")
+    publish(text, arguments.output)
 
 
 def choose(
@@ -231,7 +228,6 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def report(outcomes: Mapping[str, Sequence[Outcome]], split: str, command: str) -> str:
     """The result as Markdown."""
-    load = load_average()
     validity, cost, notes = [], [], []
     for arm, group in outcomes.items():
         written = [one for one in group if not one.refusal]
@@ -273,7 +269,7 @@ def report(outcomes: Mapping[str, Sequence[Outcome]], split: str, command: str) 
         "",
         f"`{command}`",
         "",
-        f"{machine()}; load {'unknown' if load is None else load}; tokamask {package_version('tokamask')}, "
+        f"{machine()}; {load_in_words()}; tokamask {package_version('tokamask')}, "
         f"jsonschema {package_version('jsonschema')}.",
         "",
         "Each schema is shown to the model, which writes one document. *Covered*: the schema is compiled. *Valid*: "

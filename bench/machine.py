@@ -12,7 +12,7 @@ from pathlib import Path
 
 import tokamask
 
-__all__ = ["limit_memory", "load_average", "machine", "package_version", "peak_memory"]
+__all__ = ["limit_memory", "load_average", "load_in_words", "machine", "package_version", "peak_memory"]
 
 
 def machine() -> str:
@@ -27,6 +27,12 @@ def machine() -> str:
 def load_average() -> float | None:
     """Processes that wanted to run over the last minute, ours among them; None where the system does not tell."""
     return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
+
+
+def load_in_words() -> str:
+    """`load_average` as part of a sentence."""
+    load = load_average()
+    return "the machine's load is not known" if load is None else f"the machine's load was {load:g}"
 
 
 def peak_memory() -> int:

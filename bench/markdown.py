@@ -1,12 +1,13 @@
-"""Tables in Markdown."""
+"""Reports in Markdown: tables, numbers, and where reports go."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from bench.distribution import PERCENTILES, Distribution
 
-__all__ = ["distribution_table", "number", "table"]
+__all__ = ["distribution_table", "number", "publish", "table"]
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -34,3 +35,11 @@ def number(value: float) -> str:
     size = abs(value)
     decimals = 0 if size >= 99.95 else 1 if size >= 9.995 else 2 if size >= 0.9995 else 3
     return f"{value:,.{decimals}f}"
+
+
+def publish(report: str, output: Path | None) -> None:
+    """Print a report, and write it to a file where one is named; its folder is made if need be."""
+    print(report, end="")
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(report, encoding="utf-8")

@@ -22,8 +22,8 @@ from pathlib import Path
 
 import torch
 
-from bench.machine import load_average, machine, package_version
-from bench.markdown import number, table
+from bench.machine import load_in_words, machine, package_version
+from bench.markdown import number, publish, table
 from bench.sampled import read_schemas
 from tokamask import BudgetTooSmall, Grammar, GrammarError, Sampling, generate, load_demo
 from tokamask.runtime.model import Message
@@ -180,14 +180,14 @@ def report(comparisons: Sequence[Comparison], arguments: argparse.Namespace) -> 
     verdicts = [one.verdict for one in comparisons]
     drafts = "auto" if arguments.width is None else f"always {arguments.width}"
     lines = [
-        f"{machine()}; {torch.get_num_threads()} threads, load {load_average()}; "
+        f"{machine()}; {torch.get_num_threads()} threads, {load_in_words()}; "
         f"tokamask {package_version('tokamask')}, torch {torch.__version__}",
         f"temperature {arguments.temperature}, seed {arguments.seed}, at most {arguments.max_tokens} tokens, "
         f"drafts: {drafts}, {arguments.repeats} runs each",
         f"documents: {verdicts.count('same')} the same, {verdicts.count('near tie')} with a near tie, "
         f"{verdicts.count('DIFFERENT')} different",
     ]
-    return "\n\n".join([*lines, table(header, rows)])
+    return "\n\n".join([*lines, table(header, rows)]) + "\n"
 
 
 def main() -> None:
@@ -215,10 +215,7 @@ def main() -> None:
         if comparison is not None:
             comparisons.append(comparison)
             print(" ".join(row_of(name, [comparison])), comparison.verdict, file=sys.stderr, flush=True)
-    text = report(comparisons, arguments)
-    print(text)
-    if arguments.output is not None:
-        arguments.output.write_text(text + "\n")
+    publish(report(comparisons, arguments), arguments.output)
 
 
 if __name__ == "__main__":

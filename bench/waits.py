@@ -30,8 +30,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.engines.language_memory import LanguageMemory
-from bench.machine import load_average, machine, package_version
-from bench.markdown import number, table
+from bench.machine import load_in_words, machine, package_version
+from bench.markdown import number, publish, table
 from bench.sampled import read_schemas
 from bench.vocabularies import VOCABULARIES, load_vocabulary
 from tokamask.errors import TokamaskError
@@ -160,21 +160,17 @@ def main() -> None:
                 forget()
                 waits[name] = min(waits[name], wait_for(make, vocabulary), key=lambda wait: wait.held)
     longest = sorted(waits, key=lambda name: -waits[name].held)
-    load = load_average()
     late = sum(wait.held > arguments.report for wait in waits.values())
     parts = [
         f"The longest that compiling and a first mask hold the GIL, {arguments.vocabulary}",
-        f"{machine()}, tokamask {package_version('tokamask')}" + ("" if load is None else f"; load {load:g}"),
+        f"{machine()}, tokamask {package_version('tokamask')}; {load_in_words()}",
         f"{len(waits)} grammars, {late} of them above {arguments.report:g} ms. The longest:",
         table(
             ["grammar", "held, ms", "of ms", "until"],
             [[name, number(waits[name].held), number(waits[name].whole), waits[name].place] for name in longest[:12]],
         ),
     ]
-    report = "\n\n".join(parts)
-    print(report)
-    if arguments.output is not None:
-        arguments.output.write_text(report + "\n", encoding="utf-8")
+    publish("\n\n".join(parts) + "\n", arguments.output)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,11 @@ from typing import Any
 
 import jsonschema
 import pytest
+from numba.core.event import trigger_event
 
 from tests.runtime.tiny_models import tiny_llama, tiny_tokenizer
 from tokamask.cli import main
+from tokamask.cli.first_call import telling_of_compilation
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -157,6 +159,11 @@ def test_a_document_that_the_type_refuses_is_an_error(
         (["generate", "x", "--regex", "("], "tokamask: "),
         (["generate", "x", "--grammar", "no/such.lark"], "--grammar cannot be read from"),
         (["generate", "x", "--temperature", "-1"], "temperature is -1.0"),
+        (["generate", "x", "--max-tokens", "0"], "--max-tokens is 0"),
+        (["generate", "x", "--seed", "-1"], "seed is -1"),
+        (["generate", "x", "--regex", "a", "--think-until", ""], "--think-until is empty"),
+        (["generate", "\udcff"], "the prompt is not UTF-8"),
+        (["check", "--regex", "a", "\udcff"], "the text is not UTF-8"),
         (["generate", "x", "--think-until", "</think>"], "give one of the constraint options"),
         (["generate", "x", "--model", "/no/such/model"], "no model at '/no/such/model'"),
         (["explain", '{"type": "strnig"}'], "strnig"),
@@ -272,6 +279,16 @@ def test_check_of_standard_input_that_is_no_text(
     assert run(capsys, "check", "--regex", "a", "-") == (2, "", "tokamask: standard input is not utf-8\n")
 
 
+def test_bytes_that_were_carried_along_are_no_text(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the locale names no encoding Python reads everything and escapes what it could not decode."""
+    for command in (["check", "--regex", "a", "-"], ["generate"]):
+        stdin = io.TextIOWrapper(io.BytesIO(b"a\xff"), encoding="utf-8", errors="surrogateescape")
+        monkeypatch.setattr("sys.stdin", stdin)
+        assert run(capsys, *command) == (2, "", "tokamask: standard input is not UTF-8\n")
+
+
 @pytest.mark.parametrize("option", ["--schema", "--grammar"])
 def test_a_byte_order_mark_is_no_part_of_a_schema_or_grammar(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, option: str
@@ -315,6 +332,16 @@ def test_warmup(capsys: pytest.CaptureFixture[str], model_folder: str) -> None:
 
 # the process
 
+
+def test_compilation_is_told_of_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with telling_of_compilation():
+        assert capsys.readouterr().err == ""
+        for _ in range(2):
+            with trigger_event("numba:compile"):
+                pass
+    with trigger_event("numba:compile"):
+        pass
+    assert capsys.readouterr() == ("", "tokamask: compiling kernels, once on this machine; about a minute\n")
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

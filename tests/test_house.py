@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -22,11 +23,16 @@ ROOT = Path(tokamask.__file__).parent.parent
 HEAVY = {"jsonschema", "lark", "numba", "numpy", "pydantic", "referencing", "torch", "tqdm", "transformers"}
 
 
-def modules_after(statement: str) -> set[str]:
-    """Names of the top-level modules in a fresh interpreter after one statement."""
+def all_modules_after(statement: str) -> set[str]:
+    """Names of the modules in a fresh interpreter after one statement."""
     program = f"import sys\n{statement}\nprint('\\n'.join(sys.modules))"
     finished = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    return {name.partition(".")[0] for name in finished.stdout.split()}
+    return set(finished.stdout.split())
+
+
+def modules_after(statement: str) -> set[str]:
+    """Names of the top-level modules."""
+    return {name.partition(".")[0] for name in all_modules_after(statement)}
 
 
 def test_import_contracts() -> None:
@@ -73,6 +79,12 @@ def test_type_checkers_see_what_is_loaded() -> None:
     assert seen == tokamask._HOMES
     for name, home in seen.items():
         assert getattr(import_module(str(home)), name) is getattr(tokamask, name)
+
+
+def test_the_version_is_that_of_the_installed_package() -> None:
+    assert tokamask.__version__ == importlib.metadata.version("tokamask")
+    assert "__version__" in dir(tokamask)
+    assert "importlib.metadata" not in all_modules_after("import tokamask")
 
 
 def test_unknown_names_are_attribute_errors() -> None:

@@ -32,6 +32,8 @@ from tokamask.errors import (
 )
 
 if TYPE_CHECKING:
+    __version__: str
+
     from tokamask.grammar.budget import Budget
     from tokamask.grammar.grammar import CheckResult, Grammar, KeywordReport, KeywordStatus
     from tokamask.masking.bitmask import allocate_bitmask, fill_bitmasks
@@ -144,14 +146,19 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name from its room on first use (PEP 562)."""
-    home = _HOMES.get(name)
-    if home is None:
+    """Load a public name from its room on first use (PEP 562); `__version__` is that of the installed package."""
+    value: object
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value = version("tokamask")
+    elif name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    else:
         raise AttributeError(f"module 'tokamask' has no attribute {name!r}")
-    value: object = getattr(import_module(home), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "__version__"})

@@ -16,8 +16,8 @@ import bench.dereferences
 from bench.dereferences.judge import judge
 from bench.dereferences.sites import Site, choose_sites
 from bench.errors import CannotMeasure
-from bench.machine import load_average, machine, package_version
-from bench.markdown import table
+from bench.machine import load_in_words, machine, package_version
+from bench.markdown import publish, table
 from tokamask import Sampling, generate, load_demo
 from tokamask.masking.vocabulary import Vocabulary
 from tokamask.runtime.monitors.python_dereferences import PythonDereferences
@@ -79,9 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     command = f"python -m bench.dereferences --sites {given.sites} --seed {given.seed}"
     text = report(answers, existing, command + (" --suffix" if given.suffix else ""))
-    print(text, end="")
-    if given.output is not None:
-        given.output.write_text(text, encoding="utf-8")
+    publish(text, given.output)
     return 0
 
 
@@ -155,13 +153,12 @@ def report(answers: Sequence[Answer], existing: dict[Site, set[str] | None], com
         ["of these, the source's own name is among them", _share(sum(o.has_truth for o in partial), len(partial))],
         ["nothing: not constrained", _share(len(answers) - len(all_sure) - len(partial), len(answers))],
     ]
-    load = load_average()
     lines = [
         "# Attributes that exist, with and without the monitor",
         "",
         f"`{command}`",
         "",
-        f"{machine()}; load {'unknown' if load is None else load}; tokamask {package_version('tokamask')}, "
+        f"{machine()}; {load_in_words()}; tokamask {package_version('tokamask')}, "
         f"jedi {package_version('jedi')}. SmolLM2-135M-Instruct, greedy. Sources: "
         f"{', '.join(sorted({one.site.release for one in answers}))}.",
         "",

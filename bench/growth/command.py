@@ -22,8 +22,8 @@ from bench.engines import ENGINES, checked_engines
 from bench.errors import CannotMeasure
 from bench.growth.axes import AXES, Workload
 from bench.growth.batch import measure_batch
-from bench.machine import load_average, machine, package_version
-from bench.markdown import number, table
+from bench.machine import load_in_words, machine, package_version
+from bench.markdown import number, publish, table
 from bench.maskbench.engine_process import EngineProcess
 from bench.maskbench.files import trial
 from bench.maskbench.records import Followed, Record, Status, Trial
@@ -66,10 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise CannotMeasure(f"--repeats {arguments.repeats} measures nothing; give 1 or more")
     points = {(name, size): AXES[name].at(size) for name in axes for size in AXES[name].sizes}
     text = _report(engines, axes, _measured(engines, points, arguments), arguments)
-    print(text, end="")
-    if arguments.output is not None:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(text, encoding="utf-8")
+    publish(text, arguments.output)
 
 
 def _measured(
@@ -144,11 +141,9 @@ def _report(
     best: Mapping[tuple[str, Point], Record],
     arguments: argparse.Namespace,
 ) -> str:
-    load = load_average()
     lines = [
         "# How times grow",
-        f"{machine()}; {datetime.now(UTC).strftime('%Y-%m-%d %H:%M UTC')}"
-        + ("" if load is None else f", the machine's load was {load:g} at the end"),
+        f"{machine()}; {datetime.now(UTC).strftime('%Y-%m-%d %H:%M UTC')}, {load_in_words()} at the end",
         "\n".join(
             f"- {name}: {ENGINES[name].package} {package_version(ENGINES[name].package)}; {ENGINES[name].about}"
             for name in engines

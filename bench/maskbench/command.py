@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from bench.engines import ENGINES, checked_engines
 from bench.machine import load_average, machine, package_version
+from bench.markdown import publish
 from bench.maskbench.engine_process import EngineProcess
 from bench.maskbench.files import DataFiles, read_files, stratified, trial
 from bench.maskbench.out_of_order import with_order_explained
@@ -81,12 +82,9 @@ def run(arguments: argparse.Namespace) -> None:
     _measure_all(results, engines, order, data.texts, vocabulary, arguments)
     command = shlex.join(["python", "-m", "bench", *(sys.argv[1:] or ["maskbench"])])
     text = report(results, engines, order, len(data.texts), command)
-    print(text, end="")
+    publish(text, arguments.output)
     if arguments.wrong:
         print("\n" + wrong_answers(results, engines, order), end="")
-    if arguments.output is not None:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(text, encoding="utf-8")
     if arguments.plots is not None:
         write_plots(arguments.plots, on_common_files({engine: results.of(engine, order) for engine in engines}))
 

@@ -19,8 +19,8 @@ from statistics import median
 
 from bench.engines import checked_engines
 from bench.errors import CannotMeasure
-from bench.machine import load_average, machine, package_version
-from bench.markdown import number, table
+from bench.machine import load_in_words, machine, package_version
+from bench.markdown import number, publish, table
 from bench.start.probe import HOST, STARTS, Stage
 from bench.vocabularies import VOCABULARIES
 
@@ -62,18 +62,13 @@ def run(arguments: argparse.Namespace) -> None:
     for _ in range(arguments.repeats):
         for engine in engines:
             starts[engine].append(_started(engine, arguments.vocabulary))
-    load = load_average()
     lines = [
         f"# From a fresh process to a first mask, {arguments.vocabulary}",
-        f"{machine()}; {datetime.now(UTC).strftime('%Y-%m-%d %H:%M UTC')}"
-        + ("" if load is None else f", the machine's load was {load:g} at the end"),
+        f"{machine()}; {datetime.now(UTC).strftime('%Y-%m-%d %H:%M UTC')}, {load_in_words()} at the end",
         start_report({f"{name} {package_version(name)}": mine for name, mine in starts.items()}),
     ]
     text = "\n\n".join(lines) + "\n"
-    print(text, end="")
-    if arguments.output is not None:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(text, encoding="utf-8")
+    publish(text, arguments.output)
 
 
 def start_report(starts: dict[str, Sequence[Start]]) -> str:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from bench import machine
 from bench.distribution import PERCENTILES, Distribution
 from bench.engines import checked_engines
 from bench.errors import CannotMeasure
-from bench.markdown import distribution_table, number
+from bench.markdown import distribution_table, number, publish
 from bench.maskbench.headline import headline
 from bench.maskbench.out_of_order import with_order_explained
 from bench.maskbench.records import Followed, Instance, Outcome, Record, Status, Trial
@@ -127,3 +128,17 @@ def test_engines_by_name() -> None:
         checked_engines("tokamsk")
     with pytest.raises(CannotMeasure, match="named twice"):
         checked_engines("tokamask,tokamask")
+
+
+def test_a_report_is_printed_and_written(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "new" / "report.md"
+    publish("Größe: 1\n", file)
+    publish("2\n", None)
+    assert capsys.readouterr().out == "Größe: 1\n2\n"
+    assert file.read_text(encoding="utf-8") == "Größe: 1\n"
+
+
+@pytest.mark.parametrize(("load", "words"), [(1.0, "was 1"), (1.25, "was 1.25"), (None, "is not known")])
+def test_the_load_in_words(load: float | None, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "load_average", lambda: load)
+    assert machine.load_in_words() == f"the machine's load {words}"

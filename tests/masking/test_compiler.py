@@ -6,6 +6,7 @@ import copy
 import pickle
 import random
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,21 @@ def test_only_grammars_are_compiled_and_only_for_vocabularies(vocabulary: Vocabu
         GrammarCompiler(vocabulary, tmp_path).compile({"type": "integer"})  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"must be a Vocabulary, not list; Vocabulary\.from_tokenizer makes one"):
         GrammarCompiler([b"a"], tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="budget must be a Budget"):
+        GrammarCompiler(vocabulary, tmp_path, budget=30)  # type: ignore[arg-type]
+
+
+def test_masks_that_promise_less_than_the_schema_are_warned_of(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    compiler = GrammarCompiler(vocabulary, tmp_path)
+    schema = {"type": "string", "maxLength": 2, "format": "regex"}
+    wider = Grammar.from_json_schema(schema, on_unsupported="warn")
+    with pytest.warns(UserWarning, match="leaves out keywords of its schema"):
+        compiled = compiler.compile(wider)
+    assert not compiled.is_exact
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert compiler.bind(wider) is compiled
+        assert compiler.compile(Grammar.from_json_schema(schema, formats="annotate")).is_exact
 
 
 def test_threads_see_what_one_thread_sees(vocabulary: Vocabulary, tmp_path: Path) -> None:

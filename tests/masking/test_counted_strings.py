@@ -12,7 +12,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.masking.laws import check_budget, check_state, mask_of
@@ -226,8 +225,7 @@ def test_costs_are_the_bytes_to_the_end(
     generator = random.Random(f"{pattern} {bounds} {escapes}")
     distances = ByteDistances(language)
     for state, text in generator.sample(sorted(distances.texts.items()), min(150, len(distances.texts))):
-        data = np.frombuffer(text, dtype=np.uint8)
-        configuration = compiled.engine.call(requests.READ, compiled.engine.start, data.ctypes.data, len(text))
+        configuration = compiled.engine.read(compiled.engine.start, text)
         assert compiled.engine.call(requests.COST_OF, configuration) == distances.left[state], text
 
 

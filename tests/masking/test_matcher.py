@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -21,6 +22,7 @@ from tokamask.grammar.grammar import Grammar
 from tokamask.masking.bitmask import allocate_bitmask, fill_bitmasks
 from tokamask.masking.compiler import CompiledGrammar, GrammarCompiler
 from tokamask.masking.engine import Engine
+from tokamask.masking.history import text
 from tokamask.masking.matcher import Matcher
 from tokamask.masking.vocabulary import Vocabulary
 
@@ -134,6 +136,39 @@ def test_refused_tokens_change_nothing(matcher: Matcher, token: int, message: st
         matcher.rollback(1)
 
 
+@pytest.mark.parametrize("integer", [np.int64, np.int32, torch.tensor, np.array], ids=lambda kind: kind.__name__)
+def test_ids_are_integers_of_any_library(matcher: Matcher, integer: Callable[[int], Any]) -> None:
+    own = matcher.fork()
+    for token in (0, 1, 9, 9):
+        own.accept_token(token)
+        assert matcher.is_allowed(integer(token))
+        matcher.accept_token(integer(token))
+        assert face(matcher) == face(own)
+    assert text(matcher._history, matcher.compiled.vocabulary) == b"ab"
+    matcher.reset()
+    assert matcher.count_accepted([integer(0), integer(2), integer(5)]) == 2
+
+
+@pytest.mark.parametrize("token", [0.0, 0.7, "a", None, np.array([0, 1]), torch.tensor(0.0)], ids=repr)
+def test_what_is_no_integer_is_no_id(matcher: Matcher, token: Any) -> None:
+    matcher.accept_token(0)
+    before = face(matcher)
+    for ask in (matcher.accept_token, matcher.is_allowed, lambda token: matcher.count_accepted([token])):
+        with pytest.raises(TypeError):
+            ask(token)
+    assert face(matcher) == before
+
+
+def test_the_token_that_begins_the_constraint_does_not_end_the_text(matcher: Matcher) -> None:
+    with pytest.raises(ValueError, match="token 9 stops the text"):
+        matcher.compiled.matcher(think_until_token=9)
+    with pytest.raises(VocabularyMismatch, match="think_until token 13 is outside the vocabulary"):
+        matcher.compiled.matcher(think_until_token=13)
+    free = matcher.compiled.matcher(stop_token_ids=[12], think_until_token=9)
+    free.accept_token(9)
+    assert row_of(free) == row_of(matcher)
+
+
 def test_refused_bytes_change_nothing(matcher: Matcher) -> None:
     before = face(matcher)
     with pytest.raises(TokenRejected, match="b'abx' cannot follow"):
@@ -218,6 +253,12 @@ def test_bitmasks_that_cannot_hold_the_mask(matcher: Matcher, make: Callable[[],
     with pytest.raises(VocabularyMismatch):
         matcher.fill_bitmask(bitmask, 0)
     assert (bitmask == before).all()
+
+
+@pytest.mark.parametrize("bitmask", [[[0]], torch.zeros((1, 1), dtype=torch.int32)], ids=["list", "tensor"])
+def test_what_is_no_bitmask_says_what_is(matcher: Matcher, bitmask: Any) -> None:
+    with pytest.raises(TypeError, match=r"must be a numpy array, not (list|Tensor); allocate_bitmask makes one"):
+        matcher.fill_bitmask(bitmask, 0)
 
 
 @pytest.mark.parametrize("row", [-1, 2])

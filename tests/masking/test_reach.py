@@ -194,8 +194,7 @@ def test_the_tokens_of_a_real_vocabulary(name: str) -> None:
     matcher = compiled.matcher()
     matcher.accept_bytes(text)
     engine = compiled.engine
-    place = np.frombuffer(text, dtype=np.uint8)
-    configuration = engine.call(requests.READ, engine.start, place.ctypes.data, len(place))
+    configuration = engine.read(engine.start, text)
     behind = {token: engine.call(requests.ACCEPT, configuration, token) for token in allowed(matcher)}
     lengths = {target: engine.shortest.length(target) for target in set(behind.values())}
     shortest = matcher.min_tokens_left()

@@ -16,6 +16,11 @@ STOP = 256
 BYTES = Vocabulary([*(bytes([byte]) for byte in range(256)), None], stop_token_ids=[STOP])
 
 
+def not_called(rows: Sequence[int]) -> None:
+    """For `on_step`: what is refused is refused before the model runs."""
+    raise AssertionError("the model was called")
+
+
 class ScriptedModel:
     """Prefers the next byte of its script by `eagerness` logits over all others, and the stop token at its end.
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.runtime.scripted_model import BYTES, STOP, ScriptedModel
+from tests.runtime.text_checker import TextChecker
 from tests.runtime.tiny_models import tiny_llama, tiny_tokenizer
 from tokamask.errors import CheckerError, InvalidLogits
 from tokamask.grammar.grammar import Grammar
@@ -272,9 +273,7 @@ def test_checkers_judge_new_text_where_the_prompt_is_healed() -> None:
     seen: list[bytes] = []
     prompts: list[bytes] = []
 
-    class Listening:
-        is_exhaustive = True
-
+    class Listening(TextChecker):
         def start(self, prompt: bytes) -> bytes:
             prompts.append(prompt)
             return b""
@@ -282,15 +281,6 @@ def test_checkers_judge_new_text_where_the_prompt_is_healed() -> None:
         def advance(self, state: bytes, data: bytes) -> bytes | None:
             seen.append(state + data)
             return state + data
-
-        def may_end(self, state: bytes) -> bool:
-            return True
-
-        def allowed(self, state: bytes) -> None:
-            return None
-
-        def log_weight(self, state: bytes) -> float:
-            return 0.0
 
     options: dict[str, Any] = {"tokenizer": tiny_tokenizer(), "regex": "[a-z ]{3,9}", "max_tokens": 9}
     for seed in range(6):

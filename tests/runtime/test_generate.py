@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from pydantic import BaseModel, field_validator
 
-from tests.runtime.scripted_model import BYTES, STOP, ScriptedModel
+from tests.runtime.scripted_model import BYTES, STOP, ScriptedModel, not_called
 from tests.runtime.tiny_models import tiny_llama, tiny_tokenizer
 from tokamask.errors import (
     BudgetTooSmall,
@@ -355,7 +355,14 @@ def test_bad_logits_are_an_error(bad: float) -> None:
         ({"sampling": 0.7}, TypeError, "sampling must be a Sampling"),
         ({"sampling": {"temperature": 0}}, TypeError, "sampling must be a Sampling"),
         ({"think_until": b"x", "regex": "a"}, TypeError, "think_until must be a text or the id of a token, not bytes"),
+        ({"think_until": True, "regex": "a"}, TypeError, "think_until must be a text or the id of a token, not bool"),
         ({"prompt": "a\ud800"}, ValueError, "lone surrogate"),
+        ({"prompt": [{"role": "user", "content": "\udcff"}]}, ValueError, "the content of a chat message has a lone"),
+        ({"prompt": [{"content": "a"}]}, TypeError, "a chat message is {'role': ..., 'content': ...}, not {'content'"),
+        ({"prompt": [["a"], "b"]}, TypeError, "a chat message is {'role': ..., 'content': ...}, not 'a'"),
+        ({"compiler": 3, "regex": "a"}, TypeError, "compiler must be a GrammarCompiler, not int"),
+        ({"schema": Grammar.from_regex("a")}, TypeError, "pass it as grammar="),
+        ({"grammar": 'root = "a"'}, GrammarSyntaxError, r"read as Lark \(a rule of GBNF .*\) \(line 1"),
         ({"schema": {"enum": {1, 2}}}, GrammarError, "schema= is not JSON: Object of type set"),
         ({"choices": 5}, TypeError, "choices must be several texts"),
         ({"stop": ""}, ValueError, "stop"),
@@ -379,11 +386,8 @@ def test_bad_logits_are_an_error(bad: float) -> None:
 def test_bad_arguments_are_refused_before_the_model_runs(
     options: dict[str, Any], error: type[Exception], says: str
 ) -> None:
-    def fail(rows: Sequence[int]) -> None:
-        raise AssertionError("the model was called")
-
     with pytest.raises(error, match=says):
-        generate(ScriptedModel("x", on_step=fail), **{"prompt": "p", **options})
+        generate(ScriptedModel("x", on_step=not_called), **{"prompt": "p", **options})
 
 
 def test_speculation_off_is_what_auto_does() -> None:

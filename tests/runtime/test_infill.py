@@ -83,11 +83,15 @@ def test_typed_values_are_those_of_the_whole_document() -> None:
         ('{"name": "a', '", "age": 1}', {"max_tokens": 0}, ValueError),
         ("4", "2", {"schema": None, "regex": "412", "max_tokens": 1}, BudgetTooSmall),
         ("{", "}", {"seed": 2**64}, ValueError),
+        (3, "}", {}, TypeError),
+        ("{", b"}", {}, TypeError),
+        ("{", "\udcff", {}, ValueError),
+        ("{", "}", {"compiler": 3}, TypeError),
         ("{", "}", {"regex": "a"}, TypeError),
         ("{", "}", {"compiler": GrammarCompiler(Vocabulary([b"{"], []))}, VocabularyMismatch),
     ],
 )
-def test_what_is_refused(prefix: str, suffix: str, options: dict[str, Any], error: type[Exception]) -> None:
+def test_what_is_refused(prefix: Any, suffix: Any, options: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error):
         infill(ScriptedModel("a"), prefix, suffix, **{"schema": SCHEMA, **options})
 

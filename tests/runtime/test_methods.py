@@ -13,7 +13,8 @@ import torch
 from pydantic import BaseModel, field_validator
 
 from tests.runtime.finite_matcher import all_spellings
-from tests.runtime.scripted_model import ScriptedModel
+from tests.runtime.scripted_model import ScriptedModel, not_called
+from tests.runtime.text_checker import TextChecker
 from tests.runtime.tiny_models import tiny_llama, tiny_tokenizer
 from tokamask.errors import BudgetTooSmall, GenerationInterrupted, UnsupportedFeature
 from tokamask.grammar.grammar import Grammar
@@ -100,22 +101,8 @@ def test_checkers_hold_in_every_sample(method: str) -> None:
 
 
 def test_weights_of_checkers_are_part_of_the_mass() -> None:
-    class Preferring:
+    class Preferring(TextChecker):
         """Texts that begin with x count three times."""
-
-        is_exhaustive = True
-
-        def start(self, prompt: bytes) -> bytes:
-            return b""
-
-        def advance(self, state: bytes, data: bytes) -> bytes:
-            return state + data
-
-        def may_end(self, state: bytes) -> bool:
-            return True
-
-        def allowed(self, state: bytes) -> None:
-            return None
 
         def log_weight(self, state: bytes) -> float:
             return math.log(3) if state.startswith(b"x") else 0.0
@@ -245,11 +232,8 @@ NO_Z = PrefixPredicate(lambda text: b"z" not in text)
 def test_what_does_not_go_together_is_refused_before_the_model_runs(
     options: dict[str, Any], error: type[Exception], says: str
 ) -> None:
-    def fail(rows: Sequence[int]) -> None:
-        raise AssertionError("the model was called")
-
     with pytest.raises(error, match=says):
-        generate(ScriptedModel("x", on_step=fail), **{"prompt": "p", **options})
+        generate(ScriptedModel("x", on_step=not_called), **{"prompt": "p", **options})
 
 
 def test_an_inexact_grammar_is_validated_and_weighs_nothing_where_it_fails() -> None:

@@ -51,3 +51,11 @@ def test_without_a_template_a_chat_is_refused() -> None:
         read_prompt(model, CHAT)
     with pytest.raises(ModelError, match="no tokens"):
         read_prompt(model, "")
+
+
+@pytest.mark.parametrize("message", [{"role": "user"}, {"role": "user", "content": 3}])
+def test_messages_that_the_template_cannot_show(message: Any) -> None:
+    tokenizer = tiny_tokenizer().__class__(tokenizer_object=tiny_tokenizer().backend_tokenizer)
+    tokenizer.chat_template = "{% for message in messages %}{{ message.role + ': ' + message.content }}{% endfor %}"
+    with pytest.raises(ValueError, match=r"cannot show these messages \((UndefinedError|TypeError): .*other roles"):
+        read_prompt(load_model(tiny_llama(), tokenizer), [message])

@@ -10,6 +10,7 @@ import pytest
 from tests.runtime.finite_matcher import FiniteMatcher
 from tests.runtime.tabulated_model import DIGITS, STOP, TabulatedModel, document_law, read_table
 from tests.runtime.tape import Tape, TapeChance, every_path
+from tests.runtime.text_checker import TextChecker
 from tokamask.grammar.grammar import Grammar
 from tokamask.masking.compiler import GrammarCompiler
 from tokamask.masking.matcher import Matcher
@@ -40,25 +41,11 @@ LAW: Mapping[str, Mapping[str, float]] = {
 }
 
 
-class Factors:
+class Factors(TextChecker):
     """A soft checker: a factor for every text on the way, of which the last counts."""
-
-    is_exhaustive = True
 
     def __init__(self, factors: Mapping[str, float]) -> None:
         self.factors = factors
-
-    def start(self, prompt: bytes) -> bytes:
-        return b""
-
-    def advance(self, state: bytes, data: bytes) -> bytes:
-        return state + data
-
-    def may_end(self, state: bytes) -> bool:
-        return True
-
-    def allowed(self, state: bytes) -> None:
-        return None
 
     def log_weight(self, state: bytes) -> float:
         factor = self.factors.get(state.decode(), 1.0)

@@ -20,6 +20,7 @@ __all__ = [
     "ArgumentError",
     "add_constraint_options",
     "add_model_option",
+    "checked_text",
     "read_model",
     "read_schema",
     "read_standard_input",
@@ -96,14 +97,23 @@ def read_text(argument: str) -> str:
         is_file = Path(argument).is_file()
     except OSError:  # a text too long to be a name
         is_file = False
-    return _file_text("the text", Path(argument)) if is_file else argument
+    return _file_text("the text", Path(argument)) if is_file else checked_text("the text", argument)
 
 
 def read_standard_input() -> str:
     try:
-        return "" if sys.stdin is None else sys.stdin.read()
+        return "" if sys.stdin is None else checked_text("standard input", sys.stdin.read())
     except UnicodeError as error:
         raise ArgumentError(f"standard input is not {sys.stdin.encoding}") from error
+
+
+def checked_text(what: str, text: str) -> str:
+    """The text, unless it holds bytes that are none: Python carries them along as lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeError as error:
+        raise ArgumentError(f"{what} is not UTF-8") from error
+    return text
 
 
 def _source(what: str, path: Path) -> str:

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from tokamask.cli.arguments import add_constraint_options, read_text, specification
+from tokamask.cli.first_call import telling_of_compilation
 from tokamask.errors import GrammarSyntaxError
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ def add_command(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    with telling_of_compilation():
+        return _check(arguments)
+
+
+def _check(arguments: argparse.Namespace) -> int:
     from tokamask.runtime.constraints import read_constraint
 
     constraint = read_constraint(specification(arguments), None)

@@ -11,10 +11,12 @@ from tokamask.cli.arguments import (
     ArgumentError,
     add_constraint_options,
     add_model_option,
+    checked_text,
     read_model,
     read_standard_input,
     specification,
 )
+from tokamask.cli.first_call import telling_of_compilation
 from tokamask.errors import ModelError
 
 if TYPE_CHECKING:
@@ -73,28 +75,33 @@ def add_command(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     prompt = _prompt(arguments)
+    if arguments.max_tokens < 1:
+        raise ArgumentError(f"--max-tokens is {arguments.max_tokens}; it must be at least 1")
     sampling = _sampling(arguments)
     constraint = {} if arguments.no_constraint else specification(arguments).given()
     think_until = None if arguments.no_constraint else arguments.think_until
     if think_until is not None and not constraint:
         raise ArgumentError("--think-until says when a constraint begins; give one of the constraint options too")
+    if think_until == "":
+        raise ArgumentError("--think-until is empty; leave it out when the document begins at once")
 
     from tokamask.runtime.constraints import read_constraint
     from tokamask.runtime.generate import stream
 
-    if constraint:
-        # Before the model, which may have to be fetched: a mistake here should not cost a download.
-        read_constraint(specification(arguments), None)
-    model = read_model(arguments)
-    written = stream(
-        model,
-        _as_chat(model, prompt),
-        **constraint,
-        max_tokens=arguments.max_tokens,
-        sampling=sampling,
-        seed=arguments.seed,
-        think_until=think_until,
-    )
+    with telling_of_compilation():
+        if constraint:
+            # Before the model, which may have to be fetched: a mistake here should not cost a download.
+            read_constraint(specification(arguments), None)
+        model = read_model(arguments)
+        written = stream(
+            model,
+            _as_chat(model, prompt),
+            **constraint,
+            max_tokens=arguments.max_tokens,
+            sampling=sampling,
+            seed=arguments.seed,
+            think_until=think_until,
+        )
     generation = _show(written)
     print(_figures(generation), file=sys.stderr)
     if generation.error is not None:
@@ -113,13 +120,15 @@ def _prompt(arguments: argparse.Namespace) -> str:
         prompt = read_standard_input().rstrip("\n")
     if not prompt:
         raise ArgumentError("the prompt is empty")
-    return prompt
+    return checked_text("the prompt", prompt)
 
 
 def _sampling(arguments: argparse.Namespace) -> Sampling:
+    from tokamask.runtime.noise import check_seed
     from tokamask.runtime.sampling import Sampling
 
     try:
+        check_seed(arguments.seed)
         return Sampling(
             temperature=arguments.temperature, top_k=arguments.top_k, top_p=arguments.top_p, min_p=arguments.min_p
         )
@@ -134,6 +143,8 @@ def _as_chat(model: Model, prompt: str) -> str | list[Message]:
         model.encode_chat(messages)
     except ModelError:
         return prompt
+    except ValueError as error:  # the template refuses it
+        raise ArgumentError(str(error)) from error
     return messages
 
 

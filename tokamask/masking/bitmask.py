@@ -22,6 +22,7 @@ __all__ = [
     "clear_tokens",
     "fill_bitmasks",
     "pack_row",
+    "row_addresses",
     "set_tokens",
     "unpack_row",
 ]
@@ -62,6 +63,34 @@ def fill_bitmasks(matchers: Sequence[Matcher], bitmask: Bitmask, rows: Sequence[
         raise VocabularyMismatch("the matchers belong to different vocabularies; fill a bitmask for each")
     for matcher, row in zip(matchers, places, strict=True):
         matcher.fill_bitmask(bitmask, row)
+
+
+def row_addresses(bitmask: Bitmask, vocabulary_size: int) -> dict[int, int]:
+    """Where each row begins in memory, for kernels that write masks of so many tokens; hold the array meanwhile.
+
+    Raises:
+        TypeError: no numpy array.
+        VocabularyMismatch: the bitmask has another width or type, or is read-only.
+    """
+    if not isinstance(bitmask, np.ndarray):
+        raise TypeError(
+            f"a bitmask must be a numpy array, not {type(bitmask).__name__}; allocate_bitmask makes one, and "
+            "torch.from_numpy a tensor that shares its memory"
+        )
+    if (
+        bitmask.dtype != np.int32
+        or bitmask.ndim != 2
+        or bitmask.shape[1] != bitmask_words(vocabulary_size)
+        or bitmask.strides[1] != 4
+    ):
+        raise VocabularyMismatch(
+            f"a bitmask of {bitmask.dtype} {bitmask.shape} cannot hold masks of {vocabulary_size} tokens; "
+            f"use allocate_bitmask(rows, {vocabulary_size})"
+        )
+    if not bitmask.flags.writeable:
+        raise VocabularyMismatch("the bitmask is read-only; masks are written into it")
+    first, step = bitmask.ctypes.data, bitmask.strides[0]
+    return {row: first + row * step for row in range(len(bitmask))}
 
 
 def unpack_row(row: Bitmask, vocabulary_size: int) -> npt.NDArray[np.bool_]:

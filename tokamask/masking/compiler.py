@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 import weakref
 from collections.abc import Iterable
 from functools import cached_property
@@ -45,6 +46,8 @@ class GrammarCompiler:
             raise TypeError(
                 f"vocabulary must be a Vocabulary, not {type(vocabulary).__name__}; Vocabulary.from_tokenizer makes one"
             )
+        if not isinstance(budget, Budget | None):
+            raise TypeError(f"budget must be a Budget(compile_seconds=..., ...), not {type(budget).__name__}")
         self.vocabulary = vocabulary
         self.budget = Budget() if budget is None else budget
         cache = DiskCache(cache_dir)
@@ -63,10 +66,23 @@ class GrammarCompiler:
     def compile(self, grammar: Grammar) -> CompiledGrammar:
         """The grammar bound to the vocabulary; the same object for the same grammar.
 
+        A grammar that is not exact is warned of, as masks alone then promise less than its schema says.
+
         Raises:
             CompileBudgetExceeded: it takes more time or states than the budget allows.
             TypeError: a schema or a text, which `Grammar.from_...` makes a grammar of.
         """
+        compiled = self.bind(grammar)
+        if not compiled.is_exact:
+            warnings.warn(
+                "this grammar leaves out keywords of its schema (its explain() lists them), so masks allow more than "
+                "the schema does; validate what was written",
+                stacklevel=2,
+            )
+        return compiled
+
+    def bind(self, grammar: Grammar) -> CompiledGrammar:
+        """As `compile`, for who validates what was written: nothing is warned of."""
         if not isinstance(grammar, Grammar):
             raise TypeError(f"compile takes a Grammar, not {type(grammar).__name__}; its from_ methods make one")
         with self._lock:

@@ -24,6 +24,7 @@ from tokamask.masking import requests
 from tokamask.masking.bitmask import bitmask_words
 from tokamask.masking.requests import BUSY, request
 from tokamask.masking.shortest import Shortest
+from tokamask.masking.target_kernels import TOO_MANY
 
 if TYPE_CHECKING:
     from tokamask.grammar.program import Program
@@ -174,6 +175,28 @@ class Engine:
             while (answer := self.ask(self._own_book_address, question, a, b, c)) == FULL:
                 self._grow()
             return answer
+
+    def read(self, configuration: int, data: bytes) -> int:
+        """The configuration behind some bytes; 0 where they cannot follow. Raises as `call` does."""
+        octets = np.frombuffer(data, dtype=np.uint8)
+        return self.call(requests.READ, configuration, octets.ctypes.data, len(data))
+
+    def successors(self, configuration: int, below: int, nodes: int) -> tuple[npt.NDArray[np.int32], int]:
+        """What is one token on and costs less than `below`, and the trie nodes that finding it took.
+
+        Incomplete beyond `nodes` nodes. The count is the kernel's own, so that it depends on nothing but the question.
+
+        Returns:
+            int32 (n, 2): distinct configurations, each with a token that leads there; and the number of nodes.
+        """
+        capacity = 1024
+        while True:
+            pairs = np.empty(2 * capacity + 1, dtype=np.int32)
+            more = np.array([capacity, below, nodes], dtype=np.int64)
+            found = self.call(requests.SUCCESSORS, configuration, pairs.ctypes.data, more.ctypes.data)
+            if found != TOO_MANY:
+                return pairs[: 2 * found].reshape(-1, 2), int(pairs[-1])
+            capacity *= 4
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -20,8 +20,7 @@ def forced_bytes(engine: Engine, configuration: int) -> tuple[bytes, int]:
     forced = bytearray()
     while (byte := engine.call(requests.FORCED_BYTE, configuration)) >= 0:
         forced.append(byte)
-        data = np.array([byte], dtype=np.uint8)
-        configuration = engine.call(requests.READ, configuration, data.ctypes.data, 1)
+        configuration = engine.read(configuration, bytes([byte]))
     return bytes(forced), configuration
 
 

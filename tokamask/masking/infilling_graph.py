@@ -94,8 +94,7 @@ class TokenGraph:
 
     def after_bytes(self, configuration: int, data: bytes) -> int:
         """The configuration behind some bytes; 0 where they cannot follow."""
-        text = np.frombuffer(data, dtype=np.uint8)
-        return self.engine.call(requests.READ, configuration, text.ctypes.data, len(data))
+        return self.engine.read(configuration, data)
 
     def fewest_tokens(self, configuration: int) -> int:
         """A lower bound, by counting bytes, on the tokens that complete the text."""
@@ -112,18 +111,11 @@ class TokenGraph:
         known = self._successors.get(configuration)
         if known is not None:
             return known
-        capacity = 1024
-        while True:
-            pairs = np.empty(2 * capacity + 1, dtype=np.int32)
-            more = np.array([capacity, NEVER, ANY_NUMBER], dtype=np.int64)
-            count = self.engine.call(requests.SUCCESSORS, configuration, pairs.ctypes.data, more.ctypes.data)
-            if count != TOO_MANY:
-                break
-            capacity *= 4
+        pairs, _ = self.engine.successors(configuration, NEVER, ANY_NUMBER)
         row = np.empty(bitmask_words(self.engine.vocabulary.size), dtype=np.int32)
         self.engine.call(requests.FILL, configuration, row.ctypes.data)
         tokens = int(np.count_nonzero(unpack_row(row, self.engine.vocabulary.size)))
-        found = self._successors[configuration] = frozenset(pairs[: 2 * count : 2].tolist()), tokens
+        found = self._successors[configuration] = frozenset(pairs[:, 0].tolist()), tokens
         return found
 
     def columns(self, configurations: Sequence[int]) -> tuple[npt.NDArray[np.int32], list[npt.NDArray[np.int32]]]:

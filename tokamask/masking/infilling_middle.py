@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Hashable
 from functools import lru_cache
+from operator import index
 
 import numpy as np
 import numpy.typing as npt
@@ -159,7 +160,7 @@ class MiddleMatcher(Matcher):
         return self.is_accepting and all(self._middle.distance(each) >= NEVER for each in successors)
 
     def accept_token(self, token_id: int) -> None:
-        self._accept(token_id)
+        self._accept(index(token_id))
 
     def accept_bytes(self, data: bytes) -> None:
         before = self._history

@@ -5,18 +5,20 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import wraps
+from operator import index
 from typing import TYPE_CHECKING, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from tokamask.errors import CompileBudgetExceeded, MatcherTerminated, TokenRejected, VocabularyMismatch
+from tokamask.errors import CompileBudgetExceeded, MatcherTerminated, TokenRejected
 from tokamask.masking import requests
-from tokamask.masking.bitmask import bitmask_words, clear_tokens, set_tokens
+from tokamask.masking.bitmask import clear_tokens, row_addresses, set_tokens
 from tokamask.masking.forced import forced_bytes, forced_spelling
 from tokamask.masking.history import THINKING, History, begun, rolled_back, steps, text
 from tokamask.masking.refusals import placed, refusal
 from tokamask.masking.requests import ACCEPT, FILL
+from tokamask.masking.vocabulary import checked_ids
 
 if TYPE_CHECKING:
     from tokamask.masking.compiler import CompiledGrammar
@@ -70,19 +72,17 @@ class Matcher:
         self, compiled: CompiledGrammar, stop_token_ids: Iterable[int], think_until_token: int | None = None
     ) -> None:
         self._compiled = compiled
-        stops = sorted(set(stop_token_ids))
-        for token in stops:
-            if not 0 <= token < compiled.vocabulary.size:
-                size = compiled.vocabulary.size
-                raise VocabularyMismatch(f"stop token {token} is outside of the vocabulary (ids 0 to {size - 1})")
+        self._size = compiled.vocabulary.size
+        stops = checked_ids(stop_token_ids, self._size)
         # As kernels read them: their number first.
         self._stops = np.array([len(stops), *stops], dtype=np.int32)
         self._stop_address = self._stops.ctypes.data
-        self._size = compiled.vocabulary.size
         self._stop_set = frozenset(stops)
-        if think_until_token is not None and not 0 <= think_until_token < compiled.vocabulary.size:
-            raise VocabularyMismatch(f"think_until token {think_until_token} is no id of the vocabulary")
-        self._think_until = think_until_token
+        self._think_until: int | None = None
+        if think_until_token is not None:
+            (self._think_until,) = checked_ids([think_until_token], self._size, "think_until token")
+        if self._think_until in self._stop_set:
+            raise ValueError(f"token {think_until_token} stops the text, so the constraint cannot begin behind it")
         # Configurations are those of one engine, which may be given up when memory is short. The reference is weak:
         # what nobody is asking at the moment can be freed at once, however many matchers stand in it. One whose engine
         # is gone reads its history again, in the engine that its grammar has now.
@@ -124,16 +124,17 @@ class Matcher:
         Raises:
             TokenRejected: the token cannot follow, is special, or is no id of the vocabulary.
             MatcherTerminated: a stop token was accepted before.
+            TypeError: no integer; those of numpy and torch are.
         """
-        engine, before = self._engine(), self._history
+        engine, before, token = self._engine(), self._history, index(token_id)
         configuration = before[1]
-        if engine is not None and configuration > 0 and 0 <= token_id < self._size and token_id not in self._stop_set:
+        if engine is not None and configuration > 0 and 0 <= token < self._size and token not in self._stop_set:
             # As `_after` does, without its cost.
-            target = engine.ask(engine.book_address, ACCEPT, configuration, token_id, 0)
+            target = engine.ask(engine.book_address, ACCEPT, configuration, token, 0)
             if target > 0:
-                self._history = before, target, token_id
+                self._history = before, target, token
                 return
-        self._accept(token_id)
+        self._accept(token)
 
     def _accept(self, token_id: int) -> None:
         try:
@@ -169,7 +170,7 @@ class Matcher:
     def is_allowed(self, token_id: int) -> bool:
         """Whether `accept_token` would succeed."""
         engine = self._present_engine()
-        return self._after(engine, self._history[1], token_id) is not None
+        return self._after(engine, self._history[1], index(token_id)) is not None
 
     @_telling_where
     def count_accepted(self, token_ids: Sequence[int]) -> int:
@@ -178,7 +179,7 @@ class Matcher:
         configuration: int | None = self._history[1]
         for count, token_id in enumerate(token_ids):
             assert configuration is not None, "the loop ends at the first refusal"
-            configuration = self._after(engine, configuration, token_id)
+            configuration = self._after(engine, configuration, index(token_id))
             if configuration is None:
                 return count
         return len(token_ids)
@@ -224,6 +225,7 @@ class Matcher:
         there are stop tokens) within that many tokens, the one chosen now included.
 
         Raises:
+            TypeError: no numpy array.
             VocabularyMismatch: the bitmask has another width or type.
             IndexError: no such row.
         """
@@ -261,10 +263,8 @@ class Matcher:
         """All text, and the token that ends it; only that one when no more can be afforded."""
         assert self._think_until is not None, "only a matcher with such a token thinks"
         needed = self.min_tokens_left() if tokens_left is not None else 0
-        if tokens_left is None or tokens_left > needed:
-            row[:] = self._compiled.text_row
-        else:
-            row[:] = 0
+        is_ample = tokens_left is None or tokens_left > needed
+        row[:] = self._compiled.text_row if is_ample else 0
         clear_tokens(row, self._stops[1:].tolist())
         if tokens_left is None or tokens_left >= needed:
             set_tokens(row, [self._think_until])
@@ -287,18 +287,9 @@ class Matcher:
         return engine.number, configuration, self._stop_set, self._think_until
 
     def _bind(self, bitmask: npt.NDArray[np.int32]) -> None:
-        words = bitmask_words(self._compiled.vocabulary.size)
-        if bitmask.dtype != np.int32 or bitmask.ndim != 2 or bitmask.shape[1] != words or bitmask.strides[1] != 4:
-            raise VocabularyMismatch(
-                f"a bitmask of {bitmask.dtype} {bitmask.shape} cannot hold masks of {self._compiled.vocabulary.size} "
-                f"tokens; use allocate_bitmask(rows, {self._compiled.vocabulary.size})"
-            )
-        if not bitmask.flags.writeable:
-            raise VocabularyMismatch("the bitmask is read-only; masks are written into it")
+        self._row_addresses = row_addresses(bitmask, self._size)
         # While this reference lives, numpy refuses to move the rows.
         self._bitmask = bitmask
-        first, step = bitmask.ctypes.data, bitmask.strides[0]
-        self._row_addresses = {row: first + row * step for row in range(len(bitmask))}
 
     # What must come.
 
@@ -369,12 +360,11 @@ class Matcher:
 
     def _read_again(self) -> Engine:
         """Put a history in the place of one whose engine was given up, by reading what it has accepted."""
-        accepted = steps(self._history)
         given_up = self._engine, self._history
         engine = self._begin()
         try:
             with engine.settling():
-                for step in accepted:
+                for step in steps(given_up[1]):
                     before = self._history
                     if isinstance(step, bytes):
                         target = _behind(engine, before[1], step)
@@ -393,7 +383,7 @@ class Matcher:
             if configuration < 0:
                 return configuration
             return -configuration if engine.call(requests.IS_ACCEPTING_AT, configuration) else None
-        if configuration < 0 or not 0 <= token_id < self._compiled.vocabulary.size:
+        if configuration < 0 or not 0 <= token_id < self._size:
             return None
         if configuration == THINKING:
             if token_id == self._think_until:
@@ -407,7 +397,4 @@ class Matcher:
 
 def _behind(engine: Engine, configuration: int, text: bytes) -> int | None:
     """The configuration after some bytes; None when they cannot follow."""
-    if configuration == THINKING:
-        return THINKING
-    data = np.frombuffer(text, dtype=np.uint8)
-    return engine.call(requests.READ, configuration, data.ctypes.data, len(text)) or None
+    return THINKING if configuration == THINKING else engine.read(configuration, text) or None

@@ -31,7 +31,7 @@ from tokamask.masking.bitmask import bitmask_words, clear_tokens, pack_row, set_
 from tokamask.masking.dearer import priced, remembers
 from tokamask.masking.spelling import spelling_of
 from tokamask.masking.spreads import MANY_USED
-from tokamask.masking.target_kernels import PLACE_WORDS, REACH_WORDS, TOO_MANY
+from tokamask.masking.target_kernels import PLACE_WORDS, REACH_WORDS
 
 if TYPE_CHECKING:
     from tokamask.masking.engine import Engine
@@ -278,11 +278,11 @@ class Shortest:
             configuration = waiting.popleft()
             if self._engine.call(requests.IS_ACCEPTING_AT, configuration):
                 ends.append(configuration)
-            pairs, visited = self._successors(configuration, ANY_COST, nodes_left)
+            pairs, visited = self._engine.successors(configuration, ANY_COST, nodes_left)
             nodes_left -= visited + 16  # a call is worth some nodes
             if nodes_left < 0 or len(came_from) > EXPLORED_CONFIGURATIONS:
                 return False
-            for target, token in pairs:
+            for target, token in pairs.tolist():
                 if target not in came_from:
                     came_from[target] = []
                     waiting.append(target)
@@ -336,24 +336,10 @@ class Shortest:
             if far:
                 _, token, target = min(far)
                 return [(target, token)]
-        ways, _ = self._successors(configuration, cost, ANY_NUMBER)
+        pairs, _ = self._engine.successors(configuration, cost, ANY_NUMBER)
+        ways = [(target, token) for target, token in pairs.tolist()]
         ways.sort(key=lambda way: (self._engine.call(requests.COST_OF, way[0]), way[1]))
         return ways[: 1 if self._engine.call(requests.REMEMBERS_AT, configuration) else self._ways]
-
-    def _successors(self, configuration: int, below: int, nodes: int) -> tuple[list[tuple[int, int]], int]:
-        """Distinct (configuration, token) one token on, of a cost under `below`, and the trie nodes that took.
-
-        Incomplete beyond `nodes` nodes. The count is the kernel's own, so that it depends on nothing but the question.
-        """
-        capacity = 256
-        while True:
-            pairs = np.empty(2 * capacity + 1, dtype=np.int32)
-            more = np.array([capacity, below, nodes], dtype=np.int64)
-            found = self._engine.call(requests.SUCCESSORS, configuration, pairs.ctypes.data, more.ctypes.data)
-            if found != TOO_MANY:
-                taken = pairs[: 2 * found].reshape(-1, 2).tolist()
-                return [(target, token) for target, token in taken], int(pairs[-1])
-            capacity *= 4
 
 
 _Key = TypeVar("_Key")

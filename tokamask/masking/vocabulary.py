@@ -14,7 +14,7 @@ from typing import Any
 
 from tokamask.errors import VocabularyMismatch
 
-__all__ = ["Vocabulary"]
+__all__ = ["Vocabulary", "checked_ids"]
 
 MAX_SIZE = 1 << 24
 """Largest vocabulary accepted, sixty times the largest in use: a size beyond it is a mistake, not a model."""
@@ -52,7 +52,7 @@ class Vocabulary:
         if not 0 < len(given) <= MAX_SIZE:
             raise VocabularyMismatch(f"a vocabulary of {len(given)} ids; it must have 1 to {MAX_SIZE}")
         self._given = given
-        self._stop_token_ids = _checked_ids(stop_token_ids, len(given))
+        self._stop_token_ids = checked_ids(stop_token_ids, len(given))
         self._encode = encode
         text: list[bytes | None] = [data or None for data in given]
         for token in self._stop_token_ids:
@@ -92,7 +92,7 @@ class Vocabulary:
             raise VocabularyMismatch(f"size is {size}; it must be 1 to {MAX_SIZE}")
         # The model cannot choose an id without a logit, so end tokens of the tokenizer past its size do not count.
         stops = {token for token in reading.stop_token_ids if token < size}
-        stops.update(_checked_ids(() if stop_token_ids is None else stop_token_ids, size))
+        stops.update(checked_ids(() if stop_token_ids is None else stop_token_ids, size))
         return cls((*token_bytes[:size], *[None] * (size - len(token_bytes))), stops, reading.encode)
 
     @property
@@ -152,16 +152,21 @@ class Vocabulary:
         return f"Vocabulary(size={self.size}, text_tokens={texts}, stop_token_ids={list(self._stop_token_ids)})"
 
 
-def _checked_ids(ids: Iterable[int], size: int) -> tuple[int, ...]:
-    """Stop ids as an ascending tuple of distinct integers below `size`."""
+def checked_ids(ids: Iterable[int], size: int, name: str = "stop token id") -> tuple[int, ...]:
+    """Token ids as an ascending tuple of distinct integers below `size`; `name`: what one is called in errors.
+
+    Raises:
+        TypeError: no collection of integers.
+        VocabularyMismatch: an id is outside of 0 to `size` - 1.
+    """
     if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
         raise TypeError(f"stop_token_ids must be a collection of token ids, not {type(ids).__name__} ({ids!r:.40})")
     checked = set()
     for token in ids:
         if isinstance(token, bool) or not hasattr(token, "__index__"):
-            raise TypeError(f"a stop token id must be an integer, not {type(token).__name__} ({token!r:.40})")
+            raise TypeError(f"a {name} must be an integer, not {type(token).__name__} ({token!r:.40})")
         checked.add(operator.index(token))
     for token in sorted(checked):
         if not 0 <= token < size:
-            raise VocabularyMismatch(f"stop token id {token} is outside the vocabulary, whose ids are 0 to {size - 1}")
+            raise VocabularyMismatch(f"{name} {token} is outside the vocabulary, whose ids are 0 to {size - 1}")
     return tuple(sorted(checked))

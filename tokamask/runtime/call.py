@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tokamask.errors import BudgetTooSmall, ModelError, VocabularyMismatch
+from tokamask.errors import BudgetTooSmall, ModelError
 from tokamask.runtime.budget import can_close
 from tokamask.runtime.constraints import Constraint, Specification, read_constraint
 from tokamask.runtime.decode import Request
 from tokamask.runtime.methods import Plan
 from tokamask.runtime.model import Model
-from tokamask.runtime.model_loader import load_model, shared_compiler
+from tokamask.runtime.model_loader import checked_compiler, load_model, shared_compiler
 from tokamask.runtime.noise import check_seed
 from tokamask.runtime.prompts import Conversation, Prompt, is_batch, read_prompt
 from tokamask.runtime.sampling import Sampling, check_sampling
@@ -109,7 +109,7 @@ def read_call(
     check_seed(seed)
     if think_until is not None and not any(specification.given() for specification in specifications):
         raise TypeError("think_until says when the constraint begins; pass schema, regex, grammar or choices too")
-    if not isinstance(think_until, str | int | None):
+    if isinstance(think_until, bool) or not isinstance(think_until, str | int | None):
         raise TypeError(f"think_until must be a text or the id of a token, not {type(think_until).__name__}")
     marker = think_until if isinstance(think_until, str) else None
     stop_ids, stop_strings = _read_stop(stop)
@@ -129,12 +129,9 @@ def read_call(
         if specification.identity not in known:
             known[specification.identity] = read_constraint(specification, marker)
     loaded = load_model(model, tokenizer)
-    if compiler is None:
-        compiler = shared_compiler(loaded)
-    elif compiler.vocabulary.fingerprint != loaded.vocabulary.fingerprint:
-        raise VocabularyMismatch("compiler= belongs to another vocabulary than the model's; leave it out to share one")
+    compiler = shared_compiler(loaded) if compiler is None else checked_compiler(compiler, loaded.vocabulary)
     compiled = {
-        identity: None if constraint is None else compiler.compile(constraint.grammar)
+        identity: None if constraint is None else compiler.bind(constraint.grammar)
         for identity, constraint in known.items()
     }
 

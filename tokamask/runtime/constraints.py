@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from tokamask.errors import GrammarError
+from tokamask.errors import GrammarError, GrammarSyntaxError
 from tokamask.grammar.grammar import Grammar
 from tokamask.runtime.typed_values import JSON_VALUE, TEXT_VALUE, ValueReader, typed_value
 
@@ -98,6 +98,8 @@ def _read_schema(schema: Any) -> tuple[Grammar, ValueReader]:
         return _json_grammar(_json_text(schema)), JSON_VALUE
     if isinstance(schema, str):
         return _json_grammar(schema), JSON_VALUE
+    if isinstance(schema, Grammar):
+        raise TypeError("schema= is a Grammar; pass it as grammar=")
     own_schema, reader = typed_value(schema)
     return _json_grammar(json.dumps(own_schema)), reader
 
@@ -137,7 +139,13 @@ def _read_grammar(grammar: Any) -> tuple[Grammar, ValueReader]:
 @lru_cache(maxsize=RECENT_GRAMMARS)
 def _text_grammar(text: str) -> Grammar:
     """GBNF where a rule is written with `::=`, and Lark otherwise."""
-    return Grammar.from_gbnf(text) if _GBNF_RULE.search(text) else Grammar.from_lark(text)
+    if _GBNF_RULE.search(text):
+        return Grammar.from_gbnf(text)
+    try:
+        return Grammar.from_lark(text)
+    except GrammarSyntaxError as error:
+        said = f"{error.reason}, read as Lark (a rule of GBNF is written with ::=)"
+        raise GrammarSyntaxError(said, source=error.source, offset=error.offset) from None
 
 
 def _read_choices(choices: Any) -> tuple[Grammar, ValueReader]:

@@ -25,7 +25,7 @@ from tokamask.runtime.choice import choose, choosing_device
 from tokamask.runtime.healing import Healing
 from tokamask.runtime.model import Context, CroppableContext, Model
 from tokamask.runtime.noise import noise_key
-from tokamask.runtime.prompts import Prompt
+from tokamask.runtime.prompts import Prompt, read_by_rows
 from tokamask.runtime.results import FinishReason
 from tokamask.runtime.sampling import Sampling
 from tokamask.runtime.speculation import Speculation
@@ -230,15 +230,7 @@ def decode(
         InvalidLogits: see `Choices.check`.
     """
     rows = [Row(request) for request in requests]
-    prompts = list({id(row.request.prompt): row.request.prompt for row in rows}.values())
-    place = {id(prompt): index for index, prompt in enumerate(prompts)}
-
-    context = model.new_context()
-    logits = context.extend([prompt.token_ids for prompt in prompts])
-    if len(prompts) < len(rows):
-        wanted = [place[id(row.request.prompt)] for row in rows]
-        context.select(wanted)
-        logits = logits[wanted]
+    context, logits = read_by_rows(model, [row.request.prompt for row in rows])
     if not (isinstance(context, CroppableContext) and context.can_crop):
         speculation = None
     planner = Planner(rows, speculation, choosing_device(logits))

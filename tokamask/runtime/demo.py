@@ -25,7 +25,7 @@ from tokamask.errors import ModelError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["fetch_demo", "load_demo"]
+__all__ = ["fetch_demo", "load_demo", "unpacking"]
 
 NAME = "SmolLM2-135M-Instruct"
 
@@ -172,17 +172,24 @@ def _sha256(path: Path) -> str:
 def _unpack(weights: Path, folder: Path) -> None:
     """Write the model of a GGUF file as a folder of safetensors."""
     import torch
-    import transformers
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     arguments: dict[str, Any] = {"gguf_file": weights.name, "local_files_only": True}
-    # transformers 5 keeps GGUF weights packed unless told otherwise, and cannot save them; 4 always unpacks.
-    gguf_options = getattr(transformers, "GgufConfig", None)
-    unpacking = {} if gguf_options is None else {"quantization_config": gguf_options(dequantize=True)}
     with _quiet_transformers():
-        model = AutoModelForCausalLM.from_pretrained(weights.parent, dtype=torch.float32, **arguments, **unpacking)
+        model = AutoModelForCausalLM.from_pretrained(weights.parent, dtype=torch.float32, **arguments, **unpacking())
         model.save_pretrained(folder)
         AutoTokenizer.from_pretrained(weights.parent, **arguments).save_pretrained(folder)
+
+
+def unpacking() -> dict[str, Any]:
+    """Options of `from_pretrained` with which it unpacks GGUF weights.
+
+    transformers 5 keeps them packed unless told otherwise, and cannot save them; 4 always unpacks.
+    """
+    import transformers
+
+    options = getattr(transformers, "GgufConfig", None)
+    return {} if options is None else {"quantization_config": options(dequantize=True)}
 
 
 def _put_in_place(made: Path, folder: Path) -> None:

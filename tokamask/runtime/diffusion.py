@@ -20,15 +20,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tokamask.errors import ModelError, UnsupportedFeature, VocabularyMismatch
+from tokamask.errors import ModelError, UnsupportedFeature
 from tokamask.masking.infilling import Infilling
 from tokamask.masking.infilling_canvas import OPEN, Canvas, Mask, Piece, read_canvas
 from tokamask.masking.infilling_graph import shared_graph
 from tokamask.runtime.constraints import Constraint, Specification, read_constraint
 from tokamask.runtime.diffusion_model import Denoiser, load_denoiser, recent_compiler
 from tokamask.runtime.diffusion_policies import Policy, Step, by_schedule
+from tokamask.runtime.model_loader import checked_compiler
 from tokamask.runtime.noise import check_seed
-from tokamask.runtime.prompts import Conversation
+from tokamask.runtime.prompts import Conversation, check_prompt, is_batch
 from tokamask.runtime.results import FinishReason
 from tokamask.runtime.sampling import Sampling, check_sampling
 
@@ -151,12 +152,10 @@ def diffuse(
         raise ValueError(f"steps is {steps}; it must be at least 1")
     constraint = read_constraint(Specification(schema, regex, grammar, choices), None) or any_text()
     denoiser = load_denoiser(model, tokenizer)
-    if compiler is None:
-        compiler = recent_compiler(denoiser.vocabulary)
-    elif compiler.vocabulary.fingerprint != denoiser.vocabulary.fingerprint:
-        raise VocabularyMismatch("compiler= belongs to another vocabulary than the model's; leave it out to share one")
+    vocabulary = denoiser.vocabulary
+    compiler = recent_compiler(vocabulary) if compiler is None else checked_compiler(compiler, vocabulary)
     pieces = [Mask(DEFAULT_LENGTH if length is None else length)] if canvas is None else canvas
-    shape = read_canvas(pieces, denoiser.vocabulary)
+    shape = read_canvas(pieces, vocabulary)
     before = _read_prompt(denoiser, prompt)
     if denoiser.context_length is not None and len(before) + len(shape) > denoiser.context_length:
         raise ModelError(
@@ -165,10 +164,10 @@ def diffuse(
         )
 
     preparing = time.perf_counter()
-    graph = shared_graph(compiler.compile(constraint.grammar))
+    graph = shared_graph(compiler.bind(constraint.grammar))
     # The mask token is an id of the vocabulary and no text, so no proposal holds it.
     padding = denoiser.padding_token_ids - {denoiser.mask_token_id}
-    infilling = Infilling(graph, shape, padding, denoiser.vocabulary.stop_token_ids)
+    infilling = Infilling(graph, shape, padding, vocabulary.stop_token_ids)
     run = _Run(denoiser, infilling, shape, before, sampling, secrets.randbits(32) if seed is None else seed)
     run.constraint_seconds = time.perf_counter() - preparing
     run.denoise(policy, steps)
@@ -274,9 +273,12 @@ def any_text() -> Constraint:
 
 
 def _read_prompt(denoiser: Denoiser, prompt: str | Conversation | None) -> list[int]:
-    if prompt is None or isinstance(prompt, str):
-        return denoiser.encode_text(prompt or "")
-    return denoiser.encode_chat(prompt)
+    if prompt is None:
+        return denoiser.encode_text("")
+    if is_batch(prompt):
+        raise TypeError("diffuse() takes one prompt")
+    check_prompt(prompt)
+    return denoiser.encode_text(prompt) if isinstance(prompt, str) else denoiser.encode_chat(prompt)
 
 
 def _chosen(policy: Policy, step: Step) -> npt.NDArray[np.int64]:

@@ -12,6 +12,7 @@ from tokamask.errors import ModelError, VocabularyMismatch
 from tokamask.masking.compiler import GrammarCompiler
 from tokamask.masking.vocabulary import Vocabulary
 from tokamask.runtime.model import Message
+from tokamask.runtime.prompts import chat_tokens
 
 __all__ = ["Denoiser", "MaskedLanguageModel", "load_denoiser", "recent_compiler"]
 
@@ -101,12 +102,7 @@ class MaskedLanguageModel:
         return ids
 
     def encode_chat(self, messages: Sequence[Message]) -> list[int]:
-        if not getattr(self._tokenizer, "chat_template", None):
-            raise ModelError("the prompt is a list of chat messages, but the tokenizer has no chat template; pass text")
-        encoded: Any = self._tokenizer.apply_chat_template(
-            [dict(message) for message in messages], add_generation_prompt=True, return_dict=True
-        )
-        return list(encoded["input_ids"])
+        return chat_tokens(self._tokenizer, messages)
 
     @torch.inference_mode()
     def predict(self, token_ids: Sequence[int]) -> torch.Tensor:

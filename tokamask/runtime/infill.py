@@ -12,15 +12,15 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tokamask.errors import ModelError, VocabularyMismatch
+from tokamask.errors import ModelError
 from tokamask.masking.infilling_graph import shared_graph
 from tokamask.masking.infilling_middle import Middle, MiddleMatcher
 from tokamask.runtime.constraints import Constraint, Specification, read_constraint
 from tokamask.runtime.decode import Request, decode
 from tokamask.runtime.diffusion import any_text
-from tokamask.runtime.model_loader import load_model, shared_compiler
+from tokamask.runtime.model_loader import checked_compiler, load_model, shared_compiler
 from tokamask.runtime.noise import check_seed
-from tokamask.runtime.prompts import Prompt
+from tokamask.runtime.prompts import Prompt, check_text
 from tokamask.runtime.reading import read_row
 from tokamask.runtime.results import Generation
 from tokamask.runtime.sampling import Sampling, check_sampling
@@ -80,14 +80,15 @@ def infill(
     """
     if max_tokens < 1:
         raise ValueError(f"max_tokens is {max_tokens}; it must be at least 1")
+    for name, text in (("prefix", prefix), ("suffix", suffix)):
+        if not isinstance(text, str):
+            raise TypeError(f"{name} must be text, not {type(text).__name__}")
+        check_text(text, f"the {name}")
     check_sampling(sampling)
     check_seed(seed)
     constraint = read_constraint(Specification(schema, regex, grammar, choices), None) or any_text()
     loaded = load_model(model, tokenizer)
-    if compiler is None:
-        compiler = shared_compiler(loaded)
-    elif compiler.vocabulary.fingerprint != loaded.vocabulary.fingerprint:
-        raise VocabularyMismatch("compiler= belongs to another vocabulary than the model's; leave it out to share one")
+    compiler = shared_compiler(loaded) if compiler is None else checked_compiler(compiler, loaded.vocabulary)
     prompt = Prompt(tuple(_show(loaded, prefix, suffix)))
     if loaded.context_length is not None:
         room = loaded.context_length - len(prompt.token_ids)
@@ -97,7 +98,7 @@ def infill(
                 f"{loaded.context_length}: no room for the middle"
             )
         max_tokens = min(max_tokens, room)
-    graph = shared_graph(compiler.compile(constraint.grammar))
+    graph = shared_graph(compiler.bind(constraint.grammar))
     middle = Middle(graph, prefix.encode(), suffix.encode(), max_tokens, loaded.vocabulary.stop_token_ids)
     request = Request(
         prompt=prompt,

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from tokamask.errors import ModelError
+from tokamask.errors import ModelError, VocabularyMismatch
 from tokamask.masking.compiler import GrammarCompiler
 from tokamask.masking.vocabulary import Vocabulary
 from tokamask.runtime.model import Model
@@ -18,7 +18,7 @@ from tokamask.runtime.transformers_model import TransformersModel, transformers_
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["load_model", "shared_compiler"]
+__all__ = ["checked_compiler", "load_model", "shared_compiler"]
 
 # Reading a vocabulary takes a moment, and a compiler learns, so both are kept for as long as the user's model lives.
 # Neither refers to the model: an entry goes when the model does.
@@ -61,6 +61,20 @@ def shared_compiler(model: Model) -> GrammarCompiler:
     return compiler
 
 
+def checked_compiler(compiler: GrammarCompiler, vocabulary: Vocabulary) -> GrammarCompiler:
+    """The compiler that the user passes for a model of this vocabulary.
+
+    Raises:
+        TypeError: it is none.
+        VocabularyMismatch: it belongs to another vocabulary.
+    """
+    if not isinstance(compiler, GrammarCompiler):
+        raise TypeError(f"compiler must be a GrammarCompiler, not {type(compiler).__name__}; leave it out to share one")
+    if compiler.vocabulary.fingerprint != vocabulary.fingerprint:
+        raise VocabularyMismatch("compiler= belongs to another vocabulary than the model's; leave it out to share one")
+    return compiler
+
+
 def _adapt(model: Any, tokenizer: Any) -> TransformersModel:
     known_tokenizer, vocabulary = _VOCABULARIES.get(model, (None, None))
     if vocabulary is None or known_tokenizer is not tokenizer:
@@ -91,15 +105,15 @@ def _load(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         raise ModelError(f"there is no model at {name!r}: no such file or folder")
     from transformers import AutoModelForCausalLM
 
+    from tokamask.runtime.demo import unpacking
+
     try:
         if path.suffix == ".gguf":
-            from transformers import GgufConfig
-
             model = AutoModelForCausalLM.from_pretrained(
                 str(path.parent),
                 gguf_file=path.name,
                 dtype=torch.float32,  # the fastest on a CPU once the weights are unpacked
-                quantization_config=GgufConfig(dequantize=True),
+                **unpacking(),
             )
             return model, _load_tokenizer(str(path.parent), gguf_file=path.name)
         model = AutoModelForCausalLM.from_pretrained(str(path) if path.exists() else name, dtype="auto")

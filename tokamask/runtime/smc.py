@@ -25,6 +25,7 @@ from tokamask.runtime.chance import Chance
 from tokamask.runtime.model import Model
 from tokamask.runtime.noise import noise_key
 from tokamask.runtime.particle import Particle
+from tokamask.runtime.prompts import read_by_rows
 from tokamask.runtime.proposal import Proposal, read_law
 from tokamask.runtime.resampling import effective_sample_size
 from tokamask.runtime.sampling import Sampling
@@ -59,14 +60,7 @@ def draw_particles(
         CheckerError: a checker raised.
     """
     population = list(particles)
-    prompts = list({id(one.request.prompt): one.request.prompt for one in population}.values())
-    row_of_prompt = {id(prompt): row for row, prompt in enumerate(prompts)}
-    context = model.new_context()
-    logits = context.extend([prompt.token_ids for prompt in prompts])
-    if len(prompts) < len(population):
-        rows = [row_of_prompt[id(one.request.prompt)] for one in population]
-        context.select(rows)
-        logits = logits[rows]
+    context, logits = read_by_rows(model, [one.request.prompt for one in population])
     live = list(range(len(population)))  # the place of each row of the context
     step = 0
     while True:

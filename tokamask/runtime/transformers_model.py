@@ -11,6 +11,7 @@ import torch
 from tokamask.errors import ModelError, VocabularyMismatch
 from tokamask.masking.vocabulary import Vocabulary
 from tokamask.runtime.model import Message
+from tokamask.runtime.prompts import chat_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -65,18 +66,7 @@ class TransformersModel:
         return [int(first)]
 
     def encode_chat(self, messages: Sequence[Message]) -> list[int]:
-        if not getattr(self._tokenizer, "chat_template", None):
-            raise ModelError("the prompt is a list of chat messages, but the tokenizer has no chat template; pass text")
-        # A conversation that ends with the assistant's own words is one for the model to continue.
-        continues = messages[-1].get("role") == "assistant"
-        encoded: Any = self._tokenizer.apply_chat_template(
-            [dict(message) for message in messages],
-            add_generation_prompt=not continues,
-            continue_final_message=continues,
-            return_dict=True,
-        )
-        ids: list[int] = encoded["input_ids"]
-        return ids
+        return chat_tokens(self._tokenizer, messages)
 
     def new_context(self) -> TransformersContext:
         return TransformersContext(self._model, self._vocabulary.size, self._accepted)

@@ -39,8 +39,7 @@ class GrammarChecker:
         return self._engine.start
 
     def advance(self, state: int, data: bytes) -> int | None:
-        text = np.frombuffer(data, dtype=np.uint8)
-        return self._engine.call(requests.READ, state, text.ctypes.data, len(data)) or None
+        return self._engine.read(state, data) or None
 
     def may_end(self, state: int) -> bool:
         return bool(self._engine.call(requests.IS_ACCEPTING_AT, state))
