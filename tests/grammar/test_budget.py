@@ -136,6 +136,8 @@ def test_what_is_no_budget(name: str) -> None:
         Budget(**{name: -1})
     with pytest.raises(ValueError, match=name):
         Budget(**{name: float("nan")})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=name):
+        Budget(**{name: "5"})  # type: ignore[arg-type]
 
 
 def test_kernels_cost_a_grammar_no_time(ticks: Callable[[], int]) -> None:

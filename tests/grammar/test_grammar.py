@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tokamask.errors import CompileBudgetExceeded, GrammarError
+from tokamask.errors import CompileBudgetExceeded, GrammarError, GrammarSyntaxError
 from tokamask.grammar.grammar import CheckResult, Grammar
 
 
@@ -155,3 +155,10 @@ def test_the_schema_of_a_grammar_is_what_was_given_whatever_stands_before_it() -
         ]
     assert Grammar.from_regex("a").schema is None
     assert Grammar.from_regex("a").explain() == []
+
+
+def test_made_by_its_methods_only() -> None:
+    with pytest.raises(TypeError, match="from_json_schema, not of a dict"):
+        Grammar({"type": "string"})  # type: ignore[arg-type]
+    with pytest.raises(GrammarSyntaxError, match="Invalid control character \\(line 1, column 9\\)"):
+        Grammar.from_json_schema('{"a": "x\ny"}')

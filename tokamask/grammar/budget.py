@@ -44,8 +44,9 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name in ("compile_seconds", "nodes", "states", "cache_bytes"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be a number of at least 0, not {getattr(self, name)!r}")
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not value >= 0:
+                raise ValueError(f"{name} must be a number of at least 0, not {value!r}")
 
     @contextmanager
     def enforced(self) -> Iterator[None]:

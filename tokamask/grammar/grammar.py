@@ -59,6 +59,11 @@ class Grammar:
     _reading: JsonSchemaReading | None = field(default=None, repr=False)
     _markers: tuple[bytes, ...] = field(default=(), repr=False)
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.rules, RuleSet):
+            kind = type(self.rules).__name__
+            raise TypeError(f"Grammar is made by its from_ methods, such as from_json_schema, not of a {kind}")
+
     @classmethod
     @held_to_a_budget
     def from_json_schema(
