@@ -57,7 +57,9 @@ def parse_json(text: str) -> Json:
     try:
         return _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        message = "Unexpected UTF-8 BOM (decode using utf-8-sig)" if text.startswith("\ufeff") else error.msg.removesuffix(" at")
+        message = error.msg.removesuffix(" at")
+        if text.startswith("\ufeff"):
+            message = "Unexpected UTF-8 BOM (decode using utf-8-sig)"
         raise GrammarSyntaxError(f"malformed JSON: {message}", source=text, offset=error.pos) from None
     except _ConstantError as error:
         (name,) = error.args
