@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from tokamask.errors import CompileBudgetExceeded, GrammarError, UnsatisfiableSchema, UnsupportedFeature
 from tokamask.grammar.json_schema.catalogue import Catalogue, ReadingOptions
@@ -13,10 +13,11 @@ from tokamask.grammar.json_schema.contradiction import contradiction
 from tokamask.grammar.json_schema.demands import Exclusivity, Overlap
 from tokamask.grammar.json_schema.dialects import Dialect
 from tokamask.grammar.json_schema.drafts import Draft, draft_named
-from tokamask.grammar.json_schema.expansion import Expansion
+from tokamask.grammar.json_schema.expansion import Expansion, NumberShaping
 from tokamask.grammar.json_schema.explanation import Explanation
 from tokamask.grammar.json_schema.full_numbers import full_number_shape
-from tokamask.grammar.json_schema.references import Library
+from tokamask.grammar.json_schema.plain_schemas import plain_nodes
+from tokamask.grammar.json_schema.references import Library, Scope
 from tokamask.grammar.json_schema.reports import KeywordReport, Refusal
 from tokamask.grammar.json_schema.satisfiability import Remains, productive_nodes
 from tokamask.grammar.json_schema.shapes import Escapes, JsonShapes, PropertyOrder
@@ -50,12 +51,12 @@ class JsonSchemaReading:
 
     shapes: JsonShapes
     is_exact: bool
-    _explanation: Explanation = field(repr=False, compare=False)
+    _reported: Callable[[], Iterator[KeywordReport]] = field(repr=False, compare=False)
 
     @cached_property
     def reports(self) -> tuple[KeywordReport, ...]:
         """What became of each keyword, in the order of the document; found out when it is asked for."""
-        return tuple(self._explanation.reports())
+        return tuple(self._reported())
 
 
 def read_json_schema(
@@ -96,7 +97,11 @@ def read_json_schema(
     warns = _chosen("on_unsupported", on_unsupported, {"refuse": False, "warn": True})
     policy = _chosen("escapes", escapes, _ESCAPES)
     language = whitespace_language(whitespace)
-    examination = _Examination(schema, draft, numbers, formats, registry)
+    document = _opened(schema, draft, numbers, formats, registry)
+    plain = plain_nodes(document.schema, document.scope, document.options, document.number_shape)
+    if plain is not None:
+        return JsonSchemaReading(JsonShapes(plain, 0, language, order, policy), True, document.reports)
+    examination = _Examination(document)
     if examination.remains is None:
         pointer, reason = examination.contradiction()
         raise UnsatisfiableSchema(f"no value satisfies the schema: {reason}", pointer=pointer)
@@ -105,7 +110,7 @@ def read_json_schema(
         more = f" (and {len(refusals) - 1} more, which explain lists)" if len(refusals) > 1 else ""
         raise UnsupportedFeature(refusals[0].message + more, pointer=refusals[0].pointer)
     shapes = JsonShapes(examination.remains.nodes, 0, language, order, policy)
-    return JsonSchemaReading(shapes, not refusals, examination.explanation())
+    return JsonSchemaReading(shapes, not refusals, examination.explanation().reports)
 
 
 def explain_json_schema(
@@ -120,7 +125,7 @@ def explain_json_schema(
 
     Raises as `read_json_schema` does, but for UnsupportedFeature about keywords and UnsatisfiableSchema.
     """
-    return tuple(_Examination(schema, draft, numbers, formats, registry).explanation().reports())
+    return tuple(_opened(schema, draft, numbers, formats, registry).reports())
 
 
 def _chosen(option: str, choice: str, meanings: Mapping[str, T]) -> T:
@@ -129,27 +134,40 @@ def _chosen(option: str, choice: str, meanings: Mapping[str, T]) -> T:
     return meanings[choice]
 
 
+class _Document(NamedTuple):
+    """A schema, and how it is to be read."""
+
+    schema: Json
+    scope: Scope
+    options: ReadingOptions
+    number_shape: NumberShaping
+
+    def reports(self) -> Iterator[KeywordReport]:
+        return _Examination(self).explanation().reports()
+
+
+def _opened(
+    schema: Json | str,
+    draft: str | Draft | None,
+    numbers: str,
+    formats: str,
+    registry: Mapping[str, Json] | Registry[Json] | None,
+) -> _Document:
+    asserts_formats = _chosen("formats", formats, {"assert": True, "annotate": False})
+    shaping = _chosen("numbers", numbers, {"plain": number_shape, "full": full_number_shape})
+    document = parse_json(schema) if isinstance(schema, str) else schema
+    library = Library(registry)
+    chosen = None if draft is None else Dialect(draft_named(draft))
+    dialect = chosen or library.dialect(document, Dialect(Draft.DRAFT_2020_12))
+    scope = library.scope(document, dialect, "#", None, None, None)
+    return _Document(document, scope, ReadingOptions(asserts_formats), shaping)
+
+
 class _Examination:
     """One schema expanded and judged: what is left of it (None: nothing), and what could not be enforced."""
 
-    def __init__(
-        self,
-        schema: Json | str,
-        draft: str | Draft | None,
-        numbers: str,
-        formats: str,
-        registry: Mapping[str, Json] | Registry[Json] | None,
-    ) -> None:
-        asserts_formats = _chosen("formats", formats, {"assert": True, "annotate": False})
-        self._number_shape = _chosen("numbers", numbers, {"plain": number_shape, "full": full_number_shape})
-        self._schema = parse_json(schema) if isinstance(schema, str) else schema
-        library = Library(registry)
-        if draft is None:
-            dialect = library.dialect(self._schema, Dialect(Draft.DRAFT_2020_12))
-        else:
-            dialect = Dialect(draft_named(draft))
-        self._scope = library.scope(self._schema, dialect, "#", None, None, None)
-        options = ReadingOptions(asserts_formats)
+    def __init__(self, document: _Document) -> None:
+        self._schema, self._scope, options, self._number_shape = document
         try:
             self._read(options)
         except CompileBudgetExceeded:

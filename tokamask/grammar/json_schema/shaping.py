@@ -56,7 +56,7 @@ def _spells(demand: StringDemand, text: str) -> bool:
     return (
         demand.minimum <= len(text)
         and (demand.maximum is None or len(text) <= demand.maximum)
-        and all(language.matches(text.encode()) for language in demand.languages)
+        and (not demand.languages or all(language.matches(text.encode()) for language in demand.languages))
     )
 
 
