@@ -209,6 +209,35 @@ def test_ends_of_blanks(tokens: list[bytes | None]) -> None:
         }
 
 
+WHOLE = [
+    *(b"1,", b" 1,", b"12 ", b"-0.5e+3}", b"true]", b"null\n", b'"a",', b' "a\\"]"]', b'"a" "', b"[]]"),
+    *(b"[1,[2]],3", b"{}\r", b'{"a": {"b": 1}}}', b"\n  {}\n", b'"\xc3\xa9",', b"1,2", b"1, ", b" 1]"),
+]
+PARTIAL = [
+    *(b"1", b"1a", b"[1", b"[1,", b'"a', b'"a"', b'"a":', b"{}a", b",", b" 1", b"}", b"a,", b"tru,", b" ,", b"", None),
+]
+
+
+@pytest.mark.parametrize("tokens", [WHOLE + PARTIAL, PARTIAL, [None]])
+def test_ends_of_values(tokens: list[bytes | None]) -> None:
+    V = pieces.build_pieces(Vocabulary(tokens, []))
+    found = set()
+    for number in range(V[pieces.VALUE_END_COUNT]):
+        entry = V[pieces.VALUE_ENDS] + number * pieces.VALUE_END_WORDS
+        node, text, length = V[entry : entry + pieces.VALUE_END_WORDS].tolist()
+        before = bytes(V[text : text + length].tolist())
+        assert before not in found
+        found.add(before)
+        beginning = {token for token, data in enumerate(tokens) if data and data.startswith(before)}
+        assert set(_tokens_of(V, V[pieces.NODES], V[pieces.TOKENS], node)) == beginning
+    expected = set()
+    for data in (data for data in tokens if data in WHOLE):
+        text = data.decode()
+        end = json.JSONDecoder().raw_decode(text, len(text) - len(text.lstrip()))[1]
+        expected.add(text[:end].encode())
+    assert found == expected
+
+
 def _tokens_of(V: np.ndarray[tuple[int], np.dtype[np.int32]], nodes: int, tokens: int, top: int = 0) -> list[int]:
     """All tokens of a trie inside V, or of the subtree at the address `top`."""
     found, pending = [], [top or nodes]

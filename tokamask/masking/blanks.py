@@ -58,24 +58,43 @@ def after_blanks(P: Words, V: Words, block: int, state: int, end: int) -> int:
 
 
 @jit
+def end_of_blanks(P: Words, V: Words, block: int, state: int) -> int:
+    """Some state in which a whitespace automaton may end behind the blanks of a token; -1: there is none."""
+    for end in range(V[BLANK_ENDS], V[BLANK_ENDS] + V[BLANK_END_COUNT] * BLANK_END_WORDS, BLANK_END_WORDS):
+        after = after_blanks(P, V, block, state, end)
+        if after >= 0:
+            return after
+    return -1
+
+
+@jit
+def place_behind_blanks(P: Words, M: Words, V: Words, pc: int, data: int, state: int, escape: int, ret: int) -> int:
+    """One place for all blanks: where the whitespace may end, what comes next does not depend on it. 0: it may not."""
+    after = end_of_blanks(P, V, whitespace_block(P, pc), state)
+    return intern_single(P, M, pc, data, after, escape, ret, 0) if after >= 0 else 0
+
+
+@jit
 def walk_behind_blanks(P: Words, M: Words, V: Words, pc: int, data: int, state: int, escape: int, ret: int) -> int:
     """Take the tokens with something else than blanks, which may come first. Returns as `take` does, or FULL."""
-    block = whitespace_block(P, pc)
+    place = place_behind_blanks(P, M, V, pc, data, state, escape, ret)
+    if place == 0:
+        return 0
+    count = configuration_candidates(P, M, place, candidate_buffer(M))
+    return walk_candidates(P, M, V, whitespace_block(P, pc), state, place, count)
+
+
+@jit
+def walk_candidates(P: Words, M: Words, V: Words, block: int, state: int, place: int, count: int) -> int:
+    """Take the tokens that `place` reads behind blanks and that begin with one of `count` candidates there."""
     nodes = V[NODES]
     candidates = candidate_buffer(M)
-    count = 0
-    single = 0
     opened = 0
     top = 0
     has_row = 0
     for end in range(V[BLANK_ENDS], V[BLANK_ENDS] + V[BLANK_END_COUNT] * BLANK_END_WORDS, BLANK_END_WORDS):
-        after = after_blanks(P, V, block, state, end)
-        if after < 0:
+        if after_blanks(P, V, block, state, end) < 0:
             continue
-        if single == 0:
-            # One place for all: where the whitespace may end, what comes next does not depend on it.
-            single = intern_single(P, M, pc, data, after, escape, ret, 0)
-            count = configuration_candidates(P, M, single, candidates)
         node = V[end + BLANK_END_NODE]
         if not has_stack(M, top, M[WALK_CAPACITY], 2):
             return FULL
@@ -84,7 +103,7 @@ def walk_behind_blanks(P: Words, M: Words, V: Words, pc: int, data: int, state: 
             if child == 0 or is_blank(V[child] & 255):
                 continue
             M[VISITS] += 1
-            target = move(P, M, single, V[child] & 255)
+            target = move(P, M, place, V[child] & 255)
             if target < 0:
                 return FULL
             if target == 0:

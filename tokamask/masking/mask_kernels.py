@@ -5,9 +5,10 @@ The mask of a configuration is the union of the masks of its threads, and a thre
 
 - inside a plain string, the tokens that stay inside are a precomputed row (see `pieces`), and only what the closing
   ones lead to is walked, once for all strings that return to the same configuration (`closing_tokens`);
-- inside a lexeme the walk carries the automaton's state alone; configurations come in only where the lexeme may end;
+- inside a lexeme the walk carries the automaton's state alone (`lexeme_walk`);
 - between JSON tokens, those of blanks are found once for each state of the whitespace (`blanks`);
-- what closes a key and goes on is found once for each kind of value (`named_values`);
+- what closes a key and goes on, and what begins a value, is found once for each kind of value (`named_values`,
+  `begun_values`);
 - inside patterned strings and keys there is a walk of their own: `patterned_strings`, `object_keys`.
 """
 
@@ -23,18 +24,13 @@ from tokamask.grammar.arena import (
     OVERFLOW,
     THREAD_WORDS,
     THREADS,
-    VISITS,
-    WALK,
-    WALK_CAPACITY,
 )
 from tokamask.grammar.closure import closure
 from tokamask.grammar.configurations import MASK, intern_single, intern_thread
 from tokamask.grammar.jit import jit
-from tokamask.grammar.lexemes import automaton_flags, automaton_move, whitespace_block
-from tokamask.grammar.moves import ANY_BYTE, candidate_buffer, list_automaton
+from tokamask.grammar.lexemes import whitespace_block
 from tokamask.grammar.name_table import OFF
 from tokamask.grammar.program import (
-    ACCEPTING,
     BLANKS,
     END,
     EXITS,
@@ -44,11 +40,14 @@ from tokamask.grammar.program import (
     STRING,
     STRING_LENGTHS,
     STRING_UNBOUNDED,
+    VALUE,
 )
 from tokamask.grammar.string_body import is_escape_state, starts_character
+from tokamask.masking.begun_values import begun_thread, begun_value, walk_begun, walk_behind_begun
 from tokamask.masking.blanks import blanks_thread, walk_behind_blanks
 from tokamask.masking.closing_tokens import closing_thread, most_characters, walk_all_groups, walk_groups
-from tokamask.masking.mask_operations import NO_ROW, has_room_for_mask, length_row, record_operations, take
+from tokamask.masking.lexeme_walk import walk_automaton, walk_lexeme
+from tokamask.masking.mask_operations import NO_ROW, has_room_for_mask, length_row, record_operations
 from tokamask.masking.named_values import named_thread, walk_beyond, walk_named
 from tokamask.masking.object_keys import key_blanks, may_complete, other_value, walk_behind_name, walk_names
 from tokamask.masking.patterned_strings import (
@@ -58,61 +57,9 @@ from tokamask.masking.patterned_strings import (
     walk_inside,
 )
 from tokamask.masking.pieces import BODY_ROWS, LENGTH_COUNT, NODES, ROW_WORDS, TOKENS
-from tokamask.masking.trie_kernels import child_count, child_to_try, trial_count
-from tokamask.masking.trie_walk import has_stack, is_open_key, walk
+from tokamask.masking.trie_walk import is_open_key, walk
 
 Words = npt.NDArray[np.int32]
-
-
-@jit
-def _walk_lexeme(P: Words, M: Words, V: Words, pc: int, data: int, state: int, ret: int) -> int:
-    """The walk of a LEXEME thread: automaton states inside, configurations where the lexeme may end."""
-    after = closure(P, M, intern_single(P, M, P[pc + 2], data, 0, 0, ret, 0))
-    return FULL if M[OVERFLOW] else _walk_automaton(P, M, V, P[pc + 1], state, after)
-
-
-@jit
-def _walk_automaton(P: Words, M: Words, V: Words, block: int, state: int, after: int) -> int:
-    """Take the tokens that an automaton can read, and those that go on in `after` where its text may end (0: none)."""
-    candidates = candidate_buffer(M)
-    nodes = V[NODES]
-    has_row = 0
-    limit = M[WALK_CAPACITY] // 2
-    M[M[WALK]] = nodes
-    M[M[WALK] + 1] = state
-    top = 2
-    while top > 0:
-        top -= 2
-        node = M[M[WALK] + top]
-        state = M[M[WALK] + top + 1]
-        if not has_stack(M, top, limit, 2):
-            return FULL
-        count = ANY_BYTE
-        if child_count(V, node) > 4:
-            count = list_automaton(P, candidates, 0, block, state)
-        exits = 0
-        for i in range(trial_count(V, node, count)):
-            child = child_to_try(V, nodes, node, candidates, count, i)
-            if child == 0:
-                continue
-            M[VISITS] += 1
-            target = automaton_move(P, block, state, V[child] & 255)
-            if target < 0:
-                continue
-            has_row = take(M, V, V[TOKENS], child, has_row)
-            if child_count(V, child):
-                M[M[WALK] + top] = child
-                M[M[WALK] + top + 1] = target
-                top += 2
-                if after != 0 and automaton_flags(P, block, target) & ACCEPTING:
-                    # The candidates are about to be overwritten by the inner walk: note the place, go there below.
-                    M[M[WALK] + limit + exits] = child
-                    exits += 1
-        for i in range(exits):
-            has_row = walk(P, M, V, nodes, V[TOKENS], M[M[WALK] + limit + i], after, limit + 256, has_row)
-            if has_row < 0:
-                return FULL
-    return has_row
 
 
 @jit
@@ -196,9 +143,9 @@ def find_mask(P: Words, M: Words, V: Words, thread: int) -> int:
     elif operation == NAMED:
         has_row = walk_named(P, M, V, escape, lexeme, data)
     elif operation == BLANKS:
-        has_row = _walk_automaton(P, M, V, data, lexeme, 0)
+        has_row = walk_automaton(P, M, V, data, V[NODES], lexeme, 0, 0)
     elif operation == LEXEME:
-        has_row = _walk_lexeme(P, M, V, pc, data, lexeme, ret)
+        has_row = walk_lexeme(P, M, V, pc, data, lexeme, ret)
     elif operation == STRING and is_free_of_bounds(P, V, pc, data):
         link = intern_thread(M, P[pc + STRING_UNBOUNDED], 0, lexeme, escape, ret, 0)
     elif operation == STRING and P[pc + 3] == 0:
@@ -211,6 +158,12 @@ def find_mask(P: Words, M: Words, V: Words, thread: int) -> int:
             has_row = walk_beyond(P, M, V, pc, data, lexeme, escape, ret, has_row)
     elif operation == OBJECT_KEY and (lexeme == OFF or starts_character(state)):
         row, link, has_row = _find_open_key(P, M, V, pc, data, lexeme, escape, ret)
+    elif operation == VALUE and ret == 0:
+        link = blanks_thread(P, M, data, lexeme)
+        has_row = walk_begun(P, M, V, pc, data, lexeme)
+    elif begun_value(P, pc, data, escape):
+        link = begun_thread(M, begun_value(P, pc, data, escape), whitespace_block(P, pc), lexeme)
+        has_row = walk_behind_begun(P, M, V, pc, data, lexeme, escape, ret)
     elif whitespace_block(P, pc):
         link = blanks_thread(P, M, whitespace_block(P, pc), lexeme)
         has_row = walk_behind_blanks(P, M, V, pc, data, lexeme, escape, ret)

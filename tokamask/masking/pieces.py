@@ -5,7 +5,7 @@ there is one precomputed row per body state, and one per number of characters st
 close the string are kept apart, as tries of what follows the quote: what they do depends on the grammar. For strings
 with a pattern, the tokens are also kept by the characters that they contain (see `character_units`), for budgets by how
 they end (see `text_rows`); and for the places between JSON tokens it is noted where in the trie something follows
-blanks.
+blanks, or a whole value.
 
 Everything is laid out in one int32 array, "V" in the kernels, that is saved to disk and memory-mapped.
 """
@@ -29,7 +29,7 @@ from tokamask.masking.text_rows import add_text_rows
 from tokamask.masking.token_trie import TokenTrie, vocabulary_trie
 from tokamask.masking.vocabulary import Vocabulary
 
-PIECES_VERSION = 8
+PIECES_VERSION = 9
 """Changes whenever the layout below does; part of the key on disk."""
 
 # Header slots of V.
@@ -51,11 +51,13 @@ PIECES_VERSION = 8
     KIND_ROWS,
     BLANK_ENDS,
     BLANK_END_COUNT,
+    VALUE_ENDS,
+    VALUE_END_COUNT,
     TEXT_ROWS,
     TEXT_CLASSES,
     TEXT_CLASS_COUNT,
     ALPHABETS,
-) = range(21)
+) = range(23)
 HEADER_WORDS = 32
 
 # An entry of the exits table, per body state: the trie of all tokens that close the string (nodes, tokens; 0: none),
@@ -90,11 +92,18 @@ BLANK_END_WORDS = 7
     BLANK_END_LATER_NODES,
     BLANK_END_LATER_TOKENS,
 ) = range(BLANK_END_WORDS)
+# An end of a value: a node of the trie of all tokens, behind blanks and a whole JSON value, that may go on behind it;
+# where its text begins, and how long that is.
+VALUE_END_WORDS = 3
+VALUE_END_NODE, VALUE_END_TEXT, VALUE_END_LENGTH = range(VALUE_END_WORDS)
 
 BLANKS = b" \t\n\r"
 # A colon between blanks; what a JSON value consists of: blanks, brackets and the like, strings, numbers and words.
 _COLON = re.compile(rb"[ \t\n\r]*:[ \t\n\r]*")
 _PART = re.compile(rb'[ \t\n\r]+|[][{}:,]|"(?:[^"\\]|\\.)*"|[^][{}:," \t\n\r]+', re.DOTALL)
+# How one begins behind blanks, and what can follow it in an array or object.
+_VALUE = re.compile(rb'[ \t\n\r]*(?=["[{]|-?[0-9]|true|false|null)')
+_BEHIND_VALUE = BLANKS + b",]}"
 
 Words = npt.NDArray[np.int32]
 
@@ -128,6 +137,7 @@ def build_pieces(vocabulary: Vocabulary) -> Words:
     )
     header[EXITS], header[GROUPS] = _add_exits(layout, vocabulary)
     header[BLANK_ENDS], header[BLANK_END_COUNT] = _add_blank_ends(layout, trie, header[NODES], texts)
+    header[VALUE_ENDS], header[VALUE_END_COUNT] = _add_value_ends(layout, trie, header[NODES], texts)
     inside = [(texts[token], token) for token in _tokens_at(trie, states[NORMAL] >= 0).tolist()]
     header[UNITS], header[UNIT_ENTRIES], header[ASCII_ENTRIES], header[KIND_ROWS] = add_units(layout, inside, words)
     header[TEXT_ROWS], header[TEXT_CLASSES], header[TEXT_CLASS_COUNT] = add_text_rows(layout, inside, words)
@@ -200,14 +210,18 @@ def _add_exits(layout: Layout, vocabulary: Vocabulary) -> tuple[int, int]:
 def _goes_beyond_value(text: bytes) -> bool:
     """Whether a text has a colon, a whole JSON value and more; also of some texts that cannot follow a name."""
     colon = _COLON.match(text)
-    at = colon.end() if colon else len(text)
+    return colon is not None and _value_end(text, colon.end()) < len(text)
+
+
+def _value_end(text: bytes, at: int) -> int:
+    """Where the JSON value ends that begins at `at`, be it one or not; the length of the text where it goes on."""
     depth = 0
     while part := _PART.match(text, at):
         at = part.end()
         depth += (part[0] in b"[{") - (part[0] in b"]}")
         if depth == 0:
-            return at < len(text)
-    return False
+            return at
+    return len(text)
 
 
 def _add_blank_ends(layout: Layout, trie: TokenTrie, nodes: int, texts: Sequence[bytes]) -> tuple[int, int]:
@@ -226,6 +240,23 @@ def _add_blank_ends(layout: Layout, trie: TokenTrie, nodes: int, texts: Sequence
         ends += (layout.add(np.array(inside[text], dtype=np.int32)), len(inside[text]))
         ends += layout.add_trie(later[text]) if later[text] else (0, 0)
     return layout.add(np.array(ends, dtype=np.int32)), len(ends) // BLANK_END_WORDS
+
+
+def _add_value_ends(layout: Layout, trie: TokenTrie, nodes: int, texts: Sequence[bytes]) -> tuple[int, int]:
+    """Lay out where whole values end in the trie whose nodes are at `nodes`; returns offset and number."""
+    first_place: dict[bytes, int] = {}  # where in `trie.tokens` those begin that go on behind a text
+    for place, token in enumerate(trie.tokens.tolist()):
+        text = texts[token]
+        begin = _VALUE.match(text)
+        end = _value_end(text, begin.end()) if begin else len(text)
+        if end < len(text) and text[end] in _BEHIND_VALUE:
+            first_place.setdefault(text[:end], place)
+    ends: list[int] = []
+    for text, place in first_place.items():
+        first, last = trie.levels[len(text)], trie.levels[len(text) + 1]
+        node = first + int(np.searchsorted(trie.nodes[first:last, 2], place, side="right")) - 1
+        ends += (nodes + 4 * node, layout.add(np.frombuffer(text, dtype=np.uint8)), len(text))
+    return layout.add(np.array(ends, dtype=np.int32)), len(ends) // VALUE_END_WORDS
 
 
 def _opening_tokens(texts: Sequence[bytes]) -> tuple[dict[bytes, list[int]], dict[bytes, list[tuple[bytes, int]]]]:
