@@ -86,6 +86,7 @@ PYTHON_LIKE = (
     + "NAME: /[a-z]+/\n%ignore / +/\n"
 )
 
+CHAIN = "".join(f'T{number}: "a" T{number + 1}\n' for number in range(1_500))
 COMMENTS = """
 start: (NAME ";")*
 NAME: /[a-c]+/
@@ -298,6 +299,8 @@ def test_random_grammars(grammar: str) -> None:
         ('start: "a"~' + "9" * 5000, CompileBudgetExceeded, "a number in the grammar is too long"),
         ("start: /a{" + "9" * 5000 + "}/", CompileBudgetExceeded, "a number in the grammar is too long"),
         ('start: t{"a"}\nt{x}: "(" t{u{x}} ")"\nu{x}: x x', CompileBudgetExceeded, "ever new arguments"),
+        ("start: T0\n" + CHAIN + 'T1500: "x"', CompileBudgetExceeded, "the terminals together are longer"),
+        ("//" + "x" * 1_500_000 + '\nstart: "a"', CompileBudgetExceeded, "longer to load than compile_seconds=30.0"),
         ('start: t{"a", "b"}\nt{x}: x', GrammarSyntaxError, "template arguments used for t (expected 1, got 2)"),
         ("start: t\nt{x}: x", GrammarSyntaxError, "'t' takes 1 arguments, not 0"),
         ('start: "c".."a"', GrammarSyntaxError, "malformed regular expression"),

@@ -22,12 +22,14 @@ from tokamask.grammar.grammar import Grammar
 from tokamask.masking.bitmask import allocate_bitmask, fill_bitmasks
 from tokamask.masking.compiler import CompiledGrammar, GrammarCompiler
 from tokamask.masking.engine import Engine
+from tokamask.masking.forced import MOST_FORCED
 from tokamask.masking.history import text
 from tokamask.masking.matcher import Matcher
 from tokamask.masking.vocabulary import Vocabulary
 
 TOKENS = [b"a", b"b", b"ab", b'"', b'"a"', b"1", b"1", b"", None, b"</s>", b"ba", b"c", None]
 STOPS = (9, 12)
+ENDLESS = 'root ::= "a"{1000000000}'
 
 
 @pytest.fixture
@@ -352,6 +354,12 @@ def test_forced_bytes_are_the_common_beginning(tmp_path: Path) -> None:
         (["x" * 300], b"x" * 300),
     ]:
         assert compiler.compile(Grammar.from_choices(texts)).matcher().forced_bytes() == forced
+
+
+def test_no_more_is_forced_than_fits_into_memory(tmp_path: Path) -> None:
+    matcher = GrammarCompiler(Vocabulary(TOKENS, STOPS), tmp_path).compile(Grammar.from_gbnf(ENDLESS)).matcher()
+    assert matcher.forced_bytes() == b"a" * MOST_FORCED
+    assert matcher.forced_bytes() == b"a" * MOST_FORCED, "nothing is accepted by asking"
 
 
 class AgainstAList(RuleBasedStateMachine):

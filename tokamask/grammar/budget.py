@@ -13,14 +13,18 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from tokamask.errors import CompileBudgetExceeded
 
-__all__ = ["Budget", "check_time", "held_to_a_budget", "present_budget", "uncounted"]
+__all__ = ["Budget", "charge", "check_time", "held_to_a_budget", "present_budget", "uncounted"]
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+
+MOST_PARTS = 5_000_000
+"""Names, items and alternatives, of some 250 bytes at most, that are copied to combine what one grammar asks for.
+Schemas of thousands of lines take tens of thousands."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +78,11 @@ class _TimeIsUp(Exception):
     may leave out what costs too much, would catch it and go on."""
 
 
-class _Account(NamedTuple):
+@dataclass(slots=True)
+class _Account:
     budget: Budget
     deadline: float
+    parts: int = 0
 
 
 _DEFAULT = Budget()
@@ -110,6 +116,19 @@ def check_time() -> None:
     account = _account.get()
     if account is not None and _now() >= account.deadline:
         raise _TimeIsUp
+
+
+def charge(parts: int) -> None:
+    """To be called by whatever makes copies, of so many parts, that a small grammar can make many of.
+
+    Raises CompileBudgetExceeded, without a pointer, when they fill the memory; looks at the time as well.
+    """
+    check_time()
+    account = _account.get()
+    if account is not None:
+        account.parts += parts
+        if account.parts > MOST_PARTS:
+            raise CompileBudgetExceeded(f"combining what the grammar asks for takes more than {MOST_PARTS} parts")
 
 
 def held_to_a_budget(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:

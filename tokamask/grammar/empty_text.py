@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tokamask.grammar.budget import check_time
 from tokamask.grammar.expression_algebra import NOTHING, choice, expression_size, optional, references, repeat, sequence
 from tokamask.grammar.rules import Choice, Expression, JsonValue, Reference, Repeat, Sequence, Terminal
 
@@ -77,6 +78,7 @@ def without_empty_text(rules: Mapping[str, Expression]) -> RuleTable:
     table = RuleTable(rules)
     removal = EmptyTextRemoval(table, nullable_rules(rules))
     for name in rules:
+        check_time()
         table[name] = removal.strip(rules[name], name)
     return table
 

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable
 
 from tokamask.errors import CompileBudgetExceeded, GrammarError, GrammarSyntaxError, UnsupportedFeature
+from tokamask.grammar.budget import check_time
 from tokamask.grammar.expression_algebra import choice, repeat, sequence
 from tokamask.grammar.language import Language
 from tokamask.grammar.normalise import normalise
@@ -108,6 +109,7 @@ class _Reader:
         """{ element { repetition } }"""
         parts: list[Expression] = []
         while self._offset < len(self._text) and self._text[self._offset] not in "|)" and not self._at_definition():
+            check_time()
             part = self._element()
             while self._offset < len(self._text) and self._text[self._offset] in "*+?{":
                 part = self._repetition(part)

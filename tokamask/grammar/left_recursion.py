@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from tokamask.errors import CompileBudgetExceeded
+from tokamask.grammar.budget import check_time
 from tokamask.grammar.empty_text import EmptyTextRemoval, RuleTable, is_visibly_nullable
 from tokamask.grammar.expression_algebra import EMPTY_TEXT, NOTHING, choice, expression_size, optional, repeat, sequence
 from tokamask.grammar.rules import Choice, Expression, Reference, Repeat, Sequence
@@ -85,6 +86,7 @@ class _LeftLinearSystem:
     def solve(self) -> None:
         remaining = set(self._family)
         while remaining:
+            check_time()
             name = min(remaining, key=lambda member: (self._fill(member, remaining), member))
             remaining.discard(name)
             self._eliminate(name, remaining)
@@ -118,6 +120,7 @@ class _LeftLinearSystem:
             after, base_here = self._share(after, name), self._share(base_here, name)
             beginnings = {begin: self._share(found, name) for begin, found in beginnings.items()}
         for user in users:
+            check_time()
             follow = sequence((after, self._keep(choice(self._residuals[user].pop(name)), user)))
             if len(beginnings) > 1 or (beginnings and base_here != NOTHING):
                 follow = self._share(follow, user)

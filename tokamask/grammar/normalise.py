@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tokamask.errors import CompileBudgetExceeded, GrammarError
+from tokamask.grammar.budget import check_time
 from tokamask.grammar.empty_text import RuleTable, nullable_rules, without_empty_text
 from tokamask.grammar.expression_algebra import NOTHING, choice, expression_size, optional, references, repeat, sequence
 from tokamask.grammar.left_recursion import assert_no_left_recursion, without_left_recursion
@@ -153,6 +154,7 @@ def _with_single_uses_inlined(rules: RuleTable, start: str) -> RuleTable:
     for name, expression in rules.items():
         # Chains of aliases end: in a circle, rules would begin with themselves.
         while not aliases.keys().isdisjoint(references(expression)):
+            check_time()
             expression = _substituted(expression, aliases)
         table[name] = expression
     uses: dict[str, int] = {start: 2}
@@ -166,6 +168,7 @@ def _with_single_uses_inlined(rules: RuleTable, start: str) -> RuleTable:
     }
     inlined: dict[str, Expression] = {}
     for (name,) in strong_components(below):
+        check_time()
         table[name] = _substituted(table[name], inlined)
         if uses[name] == 1 and expression_size(table[name]) <= INLINE_SIZE:
             inlined[name] = table.pop(name)

@@ -15,6 +15,7 @@ import numpy as np
 
 from tokamask.errors import CompileBudgetExceeded
 from tokamask.grammar.automaton import Rows, explore
+from tokamask.grammar.budget import check_time
 from tokamask.grammar.common_alphabet import CommonAlphabet
 from tokamask.grammar.empty_text import EmptyTextRemoval, RuleTable
 from tokamask.grammar.expression_algebra import choice, joined_name, optional, references, repeat, sequence
@@ -73,6 +74,7 @@ class _Joiner:
 
     def join(self, expression: Expression, owner: str) -> Expression:
         """The same language with its regular parts joined. `owner` is the rule it belongs to."""
+        check_time()
         if isinstance(expression, Terminal):
             return expression
         if self._is_regular(expression):

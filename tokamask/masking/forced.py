@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 
 __all__ = ["forced_bytes", "forced_spelling"]
 
+MOST_FORCED = 1 << 16
+"""Bytes; a grammar may force more of them than fit into memory, and none is written before those are."""
+
 
 def forced_bytes(engine: Engine, configuration: int) -> tuple[bytes, int]:
-    """The bytes that every continuation begins with, and the configuration behind them."""
+    """The bytes that every continuation begins with, at most `MOST_FORCED`, and the configuration behind them."""
     forced = bytearray()
-    while (byte := engine.call(requests.FORCED_BYTE, configuration)) >= 0:
+    while len(forced) < MOST_FORCED and (byte := engine.call(requests.FORCED_BYTE, configuration)) >= 0:
         forced.append(byte)
         configuration = engine.read(configuration, bytes([byte]))
     return bytes(forced), configuration

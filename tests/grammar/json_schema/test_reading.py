@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -709,17 +710,41 @@ def test_malformed_text_shows_the_place() -> None:
     [
         "[" * 100_000,
         '{"const": 1e1000000000}',
+        '{"const": 1e99999999999999999999}',
+        {"minItems": 10**5_000},
         '{"minimum": -1e-1000000000}',
         '{"const": ' + "1" * 100_000 + "}",
         {"allOf": [{"anyOf": [{"required": [f"{i}{j}"]} for j in range(20)]} for i in range(20)]},
         {"oneOf": [{"properties": {f"{i}": {"minLength": 9 * i + j + 1} for i in range(9)}} for j in range(9)]},
         {"patternProperties": {letter: {"minLength": number} for number, letter in enumerate("abcdefgh", 1)}},
     ],
-    ids=["nesting", "exponent", "small exponent", "digits", "product", "overlaps", "patterns"],
+    ids=["nesting", "exponent", "no exponent", "items", "small exponent", "digits", "product", "overlaps", "patterns"],
 )
 def test_budgets(schema: Any) -> None:
     with pytest.raises(CompileBudgetExceeded):
         read_json_schema(schema)
+
+
+@pytest.mark.parametrize("keyword", ["type", "enum", "items", "properties", "required", "pattern", "$ref", "$schema"])
+@pytest.mark.parametrize("wrap", [int, lambda number: [number]])
+def test_malformed_values_are_not_written_out(keyword: str, wrap: Callable[[int], Any]) -> None:
+    """Python writes no integers of thousands of digits, and what is wrong may be no tree."""
+    with pytest.raises(GrammarError) as caught:
+        read_json_schema({keyword: wrap(-(10**5_000))})
+    assert len(str(caught.value)) < 200
+    value: Any = wrap(1)
+    for _ in range(40):
+        value = [value, value]
+    with pytest.raises(GrammarError) as caught:
+        read_json_schema({"minLength": value})
+    assert caught.value.pointer == "#/minLength"
+    assert len(str(caught.value)) < 200
+
+
+def test_places_in_lists_are_small_numbers() -> None:
+    with pytest.raises(GrammarError, match="cannot be resolved"):
+        read_json_schema({"allOf": [{}], "items": {"$ref": "#/allOf/" + "9" * 5_000}})
+    check({"prefixItems": [{"$ref": "#/allOf/0"}], "allOf": [{"minItems": 1}]}, [[[1]]], [[[]], []])
 
 
 def test_deep_nesting_is_fine_where_values_nest_too() -> None:

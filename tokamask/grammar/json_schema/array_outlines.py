@@ -11,6 +11,7 @@ from itertools import product
 from typing import NamedTuple
 
 from tokamask.errors import CompileBudgetExceeded
+from tokamask.grammar.budget import charge
 from tokamask.grammar.json_schema.complement import complement
 from tokamask.grammar.json_schema.demands import (
     ANYTHING,
@@ -238,6 +239,7 @@ class _Automaton:
                 for count, reached in zip(self._demand.counts, place.counted, strict=True)
             ]
             for each in product(*counts):
+                charge(len(each))
                 item = here.union(value, *[node for node, _ in each])
                 if not is_plainly_empty(item):
                     ways.append((item, tuple([reached for _, reached in each])))

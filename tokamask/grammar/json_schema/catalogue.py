@@ -10,6 +10,7 @@ from fractions import Fraction
 from functools import cached_property
 
 from tokamask.errors import GrammarError, UnsupportedFeature
+from tokamask.grammar.budget import check_time
 from tokamask.grammar.json_schema.clauses import Clauses
 from tokamask.grammar.json_schema.contents import Contents
 from tokamask.grammar.json_schema.demands import (
@@ -31,7 +32,7 @@ from tokamask.grammar.json_schema.known import ValueObligation
 from tokamask.grammar.json_schema.obligations import NOTHING, Obligation
 from tokamask.grammar.json_schema.places import Place, pointer_at
 from tokamask.grammar.json_schema.references import Scope
-from tokamask.grammar.json_schema.values import Json, Kind, equality_key, exact, is_spellable, kind_of
+from tokamask.grammar.json_schema.values import Json, Kind, equality_key, exact, is_spellable, kind_of, shown
 
 # Values not listed yet; no key is equal to it.
 _UNREAD: frozenset[Hashable] = frozenset((object(),))
@@ -135,9 +136,10 @@ class SchemaObligation(Obligation):
             return self.listed_values()
         if "type" in asserted and sorted(asserted) in (["enum", "type"], ["const", "type"]):
             values = self.schema["enum"] if "enum" in self.schema else [self.schema["const"]]
-            kind = KIND_OF_TYPE.get(str(self.schema["type"]))
+            name = self.schema["type"]
+            kind = KIND_OF_TYPE.get(name) if isinstance(name, str) else None
             # An integer is a number, but not the other way round.
-            if self.schema["type"] != "integer" and all(kind_of(value, self.place) is kind for value in values):
+            if name != "integer" and all(kind_of(value, self.place) is kind for value in values):
                 return self.listed_values()
         return None
 
@@ -157,6 +159,7 @@ class SchemaObligation(Obligation):
         if known is _UNDER_WAY:
             raise GrammarError("the schema refers to itself without anything in between", pointer=self.pointer)
         if known is None:
+            check_time()
             setattr(self, name, _UNDER_WAY)
             try:
                 known = reading(self._clauses())
@@ -283,4 +286,4 @@ def _boolean(schema: Json, place: Place) -> Node:
         return ANYTHING
     if schema is False:
         return NOTHING
-    raise GrammarError(f"a schema must be an object or a boolean, not {schema!r:.40}", pointer=pointer_at(place))
+    raise GrammarError(f"a schema must be an object or a boolean, not {shown(schema)}", pointer=pointer_at(place))

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from tokamask.errors import CompileBudgetExceeded
+from tokamask.grammar.json_schema.alternatives import conjunction, disjunction
 from tokamask.grammar.json_schema.demands import (
     ANY_DEMAND,
     ANY_INTEGER,
@@ -31,7 +32,7 @@ from tokamask.grammar.json_schema.drafts import Draft
 from tokamask.grammar.json_schema.evaluation import marked, unevaluated, unmarked
 from tokamask.grammar.json_schema.formulas import AnyOf, Conditional, Dependency, ExactlyOne, Fails, Formula, Stated
 from tokamask.grammar.json_schema.known import KnownObligation
-from tokamask.grammar.json_schema.merging import conjunction, crossed, disjunction, tighter_lower, tighter_upper
+from tokamask.grammar.json_schema.merging import crossed, tighter_lower, tighter_upper
 from tokamask.grammar.json_schema.negation import negation
 from tokamask.grammar.json_schema.places import Place, pointer_at
 from tokamask.grammar.json_schema.reports import Refusal
@@ -168,7 +169,8 @@ class Clauses:
         if self._looks_at_unevaluated:
             return negation(unmarked(self.evaluations()), self._obligation.place)
         failing = [formula.denials() for formula in self._formulas]
-        return disjunction(self._in_order(negation(self._own(), self._obligation.place), failing))
+        place = self._obligation.place
+        return disjunction(self._in_order(negation(self._own(), place), failing), place)
 
     def evaluations(self) -> Alternatives:
         own = marked(self._own(), self._seen_items(), self._seen_names())

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+from tokamask.grammar.json_schema.alternatives import conjunction, disjunction, joint_alternatives, joint_denials
 from tokamask.grammar.json_schema.demands import ANYTHING, Alternatives, Node
-from tokamask.grammar.json_schema.merging import (
-    conjunction,
-    disjunction,
-    joint_alternatives,
-    joint_denials,
-)
 from tokamask.grammar.json_schema.obligations import FALSE, NOTHING, Obligation, is_plainly_empty, rank_of
 
 
@@ -92,7 +87,7 @@ class Choice(Obligation):
         return sorted(self.nodes, key=lambda node: sorted(obligation.rank for obligation in node))
 
     def alternatives(self) -> Alternatives:
-        return disjunction([joint_alternatives(node) for node in self._ordered()])
+        return disjunction([joint_alternatives(node) for node in self._ordered()], self.place)
 
     def denials(self) -> Alternatives:
         return conjunction([joint_denials(node) for node in self._ordered()], self.place)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Mapping
 
+from tokamask.grammar.budget import check_time
 from tokamask.grammar.json_schema.drafts import SUBSCHEMAS, Holds
 from tokamask.grammar.json_schema.values import Json
 
@@ -61,6 +62,7 @@ class Contents:
 
     def _value(self, value: Json) -> Hashable:
         """A number, or a text itself, which is equal to none."""
+        check_time()
         match value:
             case str():
                 return value

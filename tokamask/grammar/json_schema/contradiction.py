@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tokamask.grammar.json_schema.alternatives import joint_alternatives
 from tokamask.grammar.json_schema.catalogue import SchemaObligation
 from tokamask.grammar.json_schema.demands import (
     ArrayDemand,
@@ -14,7 +15,6 @@ from tokamask.grammar.json_schema.demands import (
 )
 from tokamask.grammar.json_schema.expansion import Expansion
 from tokamask.grammar.json_schema.keywords import keywords_of
-from tokamask.grammar.json_schema.merging import joint_alternatives
 from tokamask.grammar.json_schema.obligations import FALSE, pointer_of
 from tokamask.grammar.json_schema.shapes import ScalarShape, StringShape
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tokamask.errors import GrammarError, UnsupportedFeature
 from tokamask.grammar.json_schema.drafts import DRAFT_BY_URI, Draft
-from tokamask.grammar.json_schema.values import Json
+from tokamask.grammar.json_schema.values import Json, shown
 
 
 class Dialect(NamedTuple):
@@ -65,7 +65,7 @@ def dialect_of(schema: Json, default: Dialect, metaschema: Callable[[str], Json 
         if uri is None:
             return default._replace(without=excluded) if excluded else default
         if not isinstance(uri, str):
-            raise GrammarError(f"$schema must be a URI, not {uri!r}", pointer="#/$schema")
+            raise GrammarError(f"$schema must be a URI, not {shown(uri)}", pointer="#/$schema")
         draft = DRAFT_BY_URI.get(uri.partition("://")[2].rstrip("#"))
         if draft is not None:
             return Dialect(draft, excluded or frozenset())

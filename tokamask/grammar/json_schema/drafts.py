@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from enum import Enum, IntEnum
 
 from tokamask.errors import GrammarError
-from tokamask.grammar.json_schema.values import Json
+from tokamask.grammar.json_schema.values import Json, shown
 
 
 class Draft(IntEnum):
@@ -49,7 +49,7 @@ def draft_named(name: str | Draft) -> Draft:
         return name
     draft = DRAFT_BY_NAME.get(str(name).removeprefix("draft").lstrip("-"))
     if draft is None:
-        raise GrammarError(f"there is no draft {name!r}; choose one of {', '.join(DRAFT_BY_NAME)}")
+        raise GrammarError(f"there is no draft {shown(name)}; choose one of {', '.join(DRAFT_BY_NAME)}")
     return draft
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from tokamask.errors import CompileBudgetExceeded, UnsupportedFeature
 from tokamask.grammar.budget import check_time, present_budget
+from tokamask.grammar.json_schema.alternatives import joint_alternatives
 from tokamask.grammar.json_schema.array_outlines import ItemsForm, array_form
 from tokamask.grammar.json_schema.complement import followed
 from tokamask.grammar.json_schema.demands import (
@@ -27,7 +28,6 @@ from tokamask.grammar.json_schema.demands import (
     ObjectDemand,
     StringDemand,
 )
-from tokamask.grammar.json_schema.merging import joint_alternatives
 from tokamask.grammar.json_schema.object_outlines import object_forms, without_stricter
 from tokamask.grammar.json_schema.obligations import FALSE, pointer_of, rank_of
 from tokamask.grammar.json_schema.outlines import (
@@ -181,6 +181,7 @@ class Expansion:
 
     def _of_kind(self, demand: Demand, node: Node, foresight: int) -> tuple[Alternative, ...]:
         """The alternatives of a demand of a node, not on objects."""
+        check_time()
         match demand:
             case StringDemand() | NumberDemand():
                 return self._scalars(demand, node)
@@ -235,6 +236,7 @@ class Expansion:
             forms = without_stricter(forms)
         result: list[Alternative] = []
         for form in forms:
+            check_time()
             properties, required = form.properties, form.required
             needed = [properties[name] for name in properties if name in required] if required else []
             if self._foresees_nothing(needed, foresight):

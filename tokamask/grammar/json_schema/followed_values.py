@@ -13,6 +13,7 @@ from math import ceil, floor
 from typing import NamedTuple
 
 from tokamask.errors import CompileBudgetExceeded, UnsupportedFeature
+from tokamask.grammar.json_schema.alternatives import joint_alternatives
 from tokamask.grammar.json_schema.complement import complement
 from tokamask.grammar.json_schema.demands import (
     ANYTHING,
@@ -24,7 +25,6 @@ from tokamask.grammar.json_schema.demands import (
     StringDemand,
 )
 from tokamask.grammar.json_schema.known import scalar
-from tokamask.grammar.json_schema.merging import joint_alternatives
 from tokamask.grammar.json_schema.obligations import FALSE, NOTHING, is_plainly_empty, pointer_of
 from tokamask.grammar.json_schema.shaping import allows, string_shape
 from tokamask.grammar.language import texts_of

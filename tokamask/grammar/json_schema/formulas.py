@@ -10,6 +10,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 
+from tokamask.grammar.budget import check_time
+from tokamask.grammar.json_schema.alternatives import (
+    conjunction,
+    disjunction,
+    joint_alternatives,
+    joint_denials,
+    joint_evaluations,
+    unite,
+)
 from tokamask.grammar.json_schema.demands import (
     ANY_DEMAND,
     ANY_VALUE,
@@ -22,13 +31,6 @@ from tokamask.grammar.json_schema.demands import (
     Overlap,
 )
 from tokamask.grammar.json_schema.exclusivity import are_told_apart
-from tokamask.grammar.json_schema.merging import (
-    conjunction,
-    disjunction,
-    joint_alternatives,
-    joint_denials,
-    joint_evaluations,
-)
 from tokamask.grammar.json_schema.negation import negation
 from tokamask.grammar.json_schema.obligations import NOTHING
 from tokamask.grammar.json_schema.places import Place, pointer_at
@@ -103,7 +105,7 @@ class AnyOf(Formula):
         self._branches = branches
 
     def alternatives(self) -> Alternatives:
-        return disjunction([joint_alternatives(branch) for branch in self._branches])
+        return disjunction([joint_alternatives(branch) for branch in self._branches], self.place)
 
     def denials(self) -> Alternatives:
         return conjunction([joint_denials(branch) for branch in self._branches], self.place)
@@ -113,7 +115,7 @@ class AnyOf(Formula):
         sets: Alternatives = {}
         for branch in self._branches:
             alone = joint_evaluations(branch)
-            sets = side_by_side([sets, alone, conjunction([sets, alone], self.place) if sets else {}])
+            sets = side_by_side([sets, alone, conjunction([sets, alone], self.place) if sets else {}], self.place)
         return sets
 
 
@@ -142,11 +144,11 @@ class ExactlyOne(Formula):
         self._limits = limits
 
     def bound(self) -> Alternatives:
-        return disjunction([joint_alternatives(branch) for branch in self._branches])
+        return disjunction([joint_alternatives(branch) for branch in self._branches], self.place)
 
     def alternatives(self) -> Alternatives:
         branches = [joint_alternatives(branch) for branch in self._branches]
-        union = disjunction(branches)
+        union = disjunction(branches, self.place)
         if len(branches) < 2:
             return union
         return _inhabited({kind: self._one(kind, demands, branches) for kind, demands in union.items()})
@@ -204,12 +206,12 @@ class ExactlyOne(Formula):
             if len(holders) * (len(holders) - 1) > 2 * MAXIMUM_PAIRS:
                 several[kind] = _burdened((ANY_DEMAND[kind],), self._too_many(len(holders)))
                 continue
-            pairs = [
+            pairs = (
                 conjunction([{kind: first[kind]}, {kind: second[kind]}], self.place)
                 for first, second in combinations(holders, 2)
-            ]
-            several[kind] = disjunction(pairs).get(kind, ())
-        return disjunction([none, _inhabited(several)])
+            )
+            several[kind] = disjunction(pairs, self.place).get(kind, ())
+        return disjunction([none, _inhabited(several)], self.place)
 
     def evaluations(self) -> Alternatives:
         branches = [joint_evaluations(branch) for branch in self._branches]
@@ -241,15 +243,15 @@ class Conditional(Formula):
     def alternatives(self) -> Alternatives:
         if not self._then and not self._otherwise:
             return ANY_VALUE
-        return disjunction(self._cases(joint_alternatives, joint_alternatives))
+        return disjunction(self._cases(joint_alternatives, joint_alternatives), self.place)
 
     def denials(self) -> Alternatives:
         if not self._then and not self._otherwise:
             return NO_VALUE
-        return disjunction(self._cases(joint_alternatives, joint_denials))
+        return disjunction(self._cases(joint_alternatives, joint_denials), self.place)
 
     def evaluations(self) -> Alternatives:
-        return side_by_side(self._cases(joint_evaluations, joint_evaluations))
+        return side_by_side(self._cases(joint_evaluations, joint_evaluations), self.place)
 
     def _cases(
         self, condition: Callable[[Node], Alternatives], consequence: Callable[[Node], Alternatives]
@@ -287,17 +289,20 @@ class Dependency(Formula):
     def denials(self) -> Alternatives:
         present: Alternatives = {Kind.OBJECT: (ObjectDemand(required=(self._name,)),)}
         lacking: Alternatives = {Kind.OBJECT: tuple([ObjectDemand({name: NOTHING}) for name in self._required])}
-        failing = disjunction([lacking if self._required else {}, joint_denials(self._node)])
+        failing = disjunction([lacking if self._required else {}, joint_denials(self._node)], self.place)
         return conjunction([present, failing], self.place)
 
 
-def side_by_side(branches: Iterable[Alternatives]) -> Alternatives:
-    """The union of alternatives, none left out: of two for the same values, one may have evaluated more."""
-    result: dict[Kind, tuple[Demand, ...]] = {}
+def side_by_side(branches: Iterable[Alternatives], place: Place) -> Alternatives:
+    """The union of alternatives, none left out: of two for the same values, one may have evaluated more.
+
+    Raises CompileBudgetExceeded, at `place`, when there are too many.
+    """
+    result: dict[Kind, dict[int, Demand]] = {}
     for branch in branches:
         for kind, demands in branch.items():
-            result[kind] = (*result.get(kind, ()), *demands)
-    return result
+            unite(result.setdefault(kind, {}), demands, place)
+    return {kind: tuple(present.values()) for kind, present in result.items()}
 
 
 def _inhabited(alternatives: Alternatives) -> Alternatives:
@@ -307,4 +312,5 @@ def _inhabited(alternatives: Alternatives) -> Alternatives:
 
 def _burdened(demands: tuple[Demand, ...], concern: Refusal | Exclusivity) -> tuple[Demand, ...]:
     """The same demands with something more to settle."""
+    check_time()
     return tuple([demand._replace(concerns=(*demand.concerns, concern)) for demand in demands])

@@ -9,20 +9,18 @@ from typing import NoReturn
 from tokamask.errors import GrammarError
 from tokamask.grammar.json_schema.clauses import Clauses
 from tokamask.grammar.json_schema.demands import Node
-from tokamask.grammar.json_schema.values import Json, exact, is_number
+from tokamask.grammar.json_schema.values import Json, exact, is_number, shown
 
 Schema = Mapping[str, Json]
 Keyword = Callable[[Clauses, Json, Schema], None]
 
 
 def malformed(clauses: Clauses, keyword: str, expected: str, value: Json) -> NoReturn:
-    raise GrammarError(f"{keyword} must be {expected}, not {value!r:.60}", pointer=clauses.pointer(keyword))
+    raise GrammarError(f"{keyword} must be {expected}, not {shown(value)}", pointer=clauses.pointer(keyword))
 
 
 def count_of(clauses: Clauses, keyword: str, value: Json) -> int:
     """A length: a number that is integral (2.0 is) and not negative."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
     if is_number(value):
         number = exact(value, clauses.place(keyword))
         if number.denominator == 1 and number >= 0:
@@ -53,5 +51,5 @@ def object_of(clauses: Clauses, keyword: str, value: Json) -> Mapping[str, Json]
         malformed(clauses, keyword, "an object", value)
     strange = [name for name in value if not isinstance(name, str)]
     if strange:
-        raise GrammarError(f"the key {strange[0]!r} is not text", pointer=clauses.pointer(keyword))
+        raise GrammarError(f"the key {shown(strange[0])} is not text", pointer=clauses.pointer(keyword))
     return value

@@ -1,23 +1,14 @@
-"""Two demands on one value become one: bounds and value sets intersect, arrays merge by position, objects by name.
-
-The conjunction of two disjunctions of demands is their product, which is kept small by leaving out what plainly
-contradicts itself.
-"""
+"""Two demands on one value become one: bounds and value sets intersect, arrays merge by position, objects by name."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
-from functools import reduce
 from typing import Any, TypeVar
 
 from tokamask.errors import CompileBudgetExceeded
-from tokamask.grammar.budget import check_time
 from tokamask.grammar.json_schema.demands import (
-    ANY_DEMAND,
-    ANY_VALUE,
-    Alternatives,
     ArrayDemand,
     BooleanDemand,
     Demand,
@@ -30,15 +21,12 @@ from tokamask.grammar.json_schema.demands import (
     SeenNames,
     StringDemand,
 )
-from tokamask.grammar.json_schema.obligations import is_plainly_empty, rank_of
-from tokamask.grammar.json_schema.places import Place, pointer_at
+from tokamask.grammar.json_schema.obligations import is_plainly_empty
 from tokamask.grammar.json_schema.values import Kind
 from tokamask.grammar.language import Language, difference, intersection, union
 
 T = TypeVar("T")
 
-# One disjunction of more than this many demands on one type is a product gone wild, not a schema.
-MAXIMUM_ALTERNATIVES = 20_000
 # Names told apart by more patterns than this are no schema either.
 MAXIMUM_RULES = 64
 
@@ -82,9 +70,14 @@ def common_values(first: frozenset[T] | None, second: frozenset[T] | None) -> fr
 
 def all_of(first: tuple[T, ...], second: tuple[T, ...]) -> tuple[T, ...]:
     """The members of both, each once."""
-    if not first or not second:
+    if not first or not second or first is second:
         return first or second
     return first + tuple([member for member in second if member not in first])
+
+
+def all_names(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
+    """The same for names, of which there may be thousands."""
+    return tuple(dict.fromkeys(first + second)) if first and second else first or second
 
 
 def joint(first: Node, second: Node) -> Node:
@@ -93,11 +86,11 @@ def joint(first: Node, second: Node) -> Node:
 
 
 def _merge_nulls(first: NullDemand, second: NullDemand) -> NullDemand:
-    return NullDemand(first.concerns + second.concerns)
+    return NullDemand(all_of(first.concerns, second.concerns))
 
 
 def _merge_booleans(first: BooleanDemand, second: BooleanDemand) -> BooleanDemand:
-    return BooleanDemand(first.values & second.values, first.concerns + second.concerns)
+    return BooleanDemand(first.values & second.values, all_of(first.concerns, second.concerns))
 
 
 def _merge_numbers(first: NumberDemand, second: NumberDemand) -> NumberDemand:
@@ -112,7 +105,7 @@ def _merge_numbers(first: NumberDemand, second: NumberDemand) -> NumberDemand:
         common_multiple(first.multiple_of, second.multiple_of),
         common_values(first.values, second.values),
         all_of(first.excluded, second.excluded),
-        first.concerns + second.concerns,
+        all_of(first.concerns, second.concerns),
         first.plain or second.plain,
     )
 
@@ -123,7 +116,7 @@ def _merge_strings(first: StringDemand, second: StringDemand) -> StringDemand:
         smaller(first.maximum, second.maximum),
         all_of(first.languages, second.languages),
         common_values(first.values, second.values),
-        first.concerns + second.concerns,
+        all_of(first.concerns, second.concerns),
     )
 
 
@@ -138,7 +131,7 @@ def _merge_arrays(first: ArrayDemand, second: ArrayDemand) -> ArrayDemand:
         first.distinct or second.distinct,
         first.repeated or second.repeated,
         _seen_items(first.seen, second.seen),
-        first.concerns + second.concerns,
+        all_of(first.concerns, second.concerns),
     )
 
 
@@ -163,15 +156,15 @@ def _merge_objects(first: ObjectDemand, second: ObjectDemand) -> ObjectDemand:
     additional = first.additional | second.additional
     return ObjectDemand(
         properties,
-        first.required + second.required,
+        all_names(first.required, second.required),
         additional,
         _merged_rules(first, second, additional) if first.rules or second.rules else (),
         first.names | second.names,
-        first.at_least + second.at_least,
-        first.at_most + second.at_most,
+        all_of(first.at_least, second.at_least),
+        all_of(first.at_most, second.at_most),
         all_of(first.witnesses, second.witnesses),
         _seen_names(first.seen, second.seen),
-        first.concerns + second.concerns,
+        all_of(first.concerns, second.concerns),
     )
 
 
@@ -225,7 +218,7 @@ def without(language: Language, rules: Iterable[NameRule]) -> Language:
     return language
 
 
-_MERGE: Mapping[Kind, Callable[[Any, Any], Demand]] = {
+MERGE: Mapping[Kind, Callable[[Any, Any], Demand]] = {
     Kind.NULL: _merge_nulls,
     Kind.BOOLEAN: _merge_booleans,
     Kind.NUMBER: _merge_numbers,
@@ -237,7 +230,7 @@ _MERGE: Mapping[Kind, Callable[[Any, Any], Demand]] = {
 
 def merged(kind: Kind, first: Demand, second: Demand) -> Demand:
     """What both demands on values of one kind ask for."""
-    return _MERGE[kind](first, second)
+    return MERGE[kind](first, second)
 
 
 def is_contradictory(demand: Demand, is_empty: Callable[[Node], bool] = is_plainly_empty) -> bool:
@@ -283,112 +276,3 @@ def _is_overfull(demand: ObjectDemand) -> bool:
     most = min(count.limit for count in demand.at_most)
     least = max((count.limit for count in demand.at_least), default=0)
     return most < max(least, len(set(demand.required)), bool(demand.witnesses))
-
-
-def conjunction(parts: Sequence[Alternatives], place: Place) -> Alternatives:
-    """The values that all describe: the product of the alternatives, type by type.
-
-    Raises CompileBudgetExceeded, at `place`, when the product is out of all proportion.
-    """
-    telling = [part for part in parts if part is not ANY_VALUE]
-    if len(telling) < 2:
-        return telling[0] if telling else ANY_VALUE
-    is_empty = _Emptiness().__getitem__
-    return reduce(lambda first, second: _both(first, second, place, is_empty), telling)
-
-
-class _Emptiness(dict[Node, bool]):
-    """Which nodes are plainly empty: the same few children come again in nearly all that is merged."""
-
-    def __missing__(self, node: Node) -> bool:
-        self[node] = is_empty = is_plainly_empty(node)
-        return is_empty
-
-
-def _both(first: Alternatives, second: Alternatives, place: Place, is_empty: Callable[[Node], bool]) -> Alternatives:
-    result: dict[Kind, tuple[Demand, ...]] = {}
-    for kind, demands in first.items():
-        others = second.get(kind)
-        if others is None:
-            continue
-        any_demand = ANY_DEMAND[kind]
-        if others[0] is any_demand:
-            result[kind] = demands
-        elif demands[0] is any_demand:
-            result[kind] = others
-        elif len(demands) * len(others) > MAXIMUM_ALTERNATIVES:
-            raise CompileBudgetExceeded(
-                f"combining alternatives gives {len(demands)} x {len(others)} of them for one type "
-                f"(at most {MAXIMUM_ALTERNATIVES})",
-                pointer=pointer_at(place),
-            )
-        else:
-            product = _product(_MERGE[kind], demands, others, place)
-            if len(product) > 1:
-                product = [demand for demand in product if not is_contradictory(demand, is_empty)]
-            if product:
-                result[kind] = tuple(product)
-    return result
-
-
-def _product(
-    merge: Callable[[Any, Any], Demand], demands: Iterable[Demand], others: Iterable[Demand], place: Place
-) -> list[Demand]:
-    try:
-        product = []
-        for demand in demands:
-            check_time()
-            product += [merge(demand, other) for other in others]
-        return product
-    except CompileBudgetExceeded as error:
-        raise CompileBudgetExceeded(error.message, pointer=error.pointer or pointer_at(place)) from None
-
-
-def disjunction(branches: Sequence[Alternatives]) -> Alternatives:
-    """The values that at least one describes. An unconditional demand makes the others on its type superfluous."""
-    if len(branches) == 1:
-        return branches[0]
-    result: dict[Kind, list[Demand]] = {}
-    for branch in branches:
-        for kind, demands in branch.items():
-            present = result.setdefault(kind, [])
-            if demands[0] is ANY_DEMAND[kind]:
-                present[:] = demands
-            elif not present or present[0] is not ANY_DEMAND[kind]:
-                present += demands
-    return {kind: tuple(demands) for kind, demands in result.items()}
-
-
-def joint_alternatives(node: Node) -> Alternatives:
-    """The values that meet every obligation of a node."""
-    if len(node) == 1:
-        for obligation in node:
-            return obligation.alternatives()
-    if not node:
-        return ANY_VALUE
-    obligations = sorted(node, key=rank_of)
-    return conjunction([obligation.alternatives() for obligation in obligations], obligations[0].place)
-
-
-def joint_denials(node: Node) -> Alternatives:
-    """The values that fail at least one obligation of a node."""
-    return disjunction([obligation.denials() for obligation in sorted(node, key=rank_of)]) if node else {}
-
-
-def joint_evaluations(node: Node) -> Alternatives:
-    """The values of a node, told apart by what its obligations have evaluated of them."""
-    obligations = sorted(node, key=rank_of)
-    evaluations = conjunction(
-        [obligation.evaluations() for obligation in obligations], obligations[0].place if node else "#"
-    )
-    return {
-        kind: tuple([_UNSEEN.get(kind, demand) if demand is ANY_DEMAND[kind] else demand for demand in demands])
-        for kind, demands in evaluations.items()
-    }
-
-
-# Any value of which nothing was evaluated: unlike `ANY_DEMAND`, it makes no other alternative superfluous.
-_UNSEEN: Mapping[Kind, Demand] = {
-    Kind.ARRAY: ArrayDemand(seen=SeenItems()),
-    Kind.OBJECT: ObjectDemand(seen=SeenNames()),
-}

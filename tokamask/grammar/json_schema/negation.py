@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tokamask.errors import CompileBudgetExceeded
+from tokamask.grammar.budget import charge
+from tokamask.grammar.json_schema.alternatives import conjunction
 from tokamask.grammar.json_schema.complement import complement
 from tokamask.grammar.json_schema.demands import (
     ANY_DEMAND,
@@ -27,7 +29,7 @@ from tokamask.grammar.json_schema.demands import (
     PropertyWitness,
     StringDemand,
 )
-from tokamask.grammar.json_schema.merging import conjunction, is_contradictory, merged, without
+from tokamask.grammar.json_schema.merging import is_contradictory, merged, without
 from tokamask.grammar.json_schema.obligations import FALSE, NOTHING, is_listed
 from tokamask.grammar.json_schema.places import Place, pointer_at
 from tokamask.grammar.json_schema.texts import text_language
@@ -114,6 +116,7 @@ def _failing_arrays(demand: ArrayDemand) -> Iterator[Demand]:
     for node in demand.prefix:
         failing_item = complement(node)
         if FALSE not in failing_item:
+            charge(len(before))
             yield merged(Kind.ARRAY, length, ArrayDemand((*before, failing_item), minimum=len(before) + 1))
         before = (*before, node if is_listed(node) else ANYTHING)
     if demand.rest:

@@ -22,7 +22,7 @@ from tokamask.grammar.json_schema.reports import KeywordReport, Refusal
 from tokamask.grammar.json_schema.satisfiability import Remains, productive_nodes
 from tokamask.grammar.json_schema.shapes import Escapes, JsonShapes, PropertyOrder
 from tokamask.grammar.json_schema.shaping import number_shape
-from tokamask.grammar.json_schema.values import Json, parse_json
+from tokamask.grammar.json_schema.values import Json, parse_json, shown
 from tokamask.grammar.json_schema.whitespace import whitespace_language
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def explain_json_schema(
 
 def _chosen(option: str, choice: str, meanings: Mapping[str, T]) -> T:
     if choice not in meanings:
-        raise GrammarError(f"{option} must be one of {', '.join(meanings)}, not {choice!r}")
+        raise GrammarError(f"{option} must be one of {', '.join(meanings)}, not {shown(choice)}")
     return meanings[choice]
 
 

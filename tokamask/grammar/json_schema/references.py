@@ -7,11 +7,12 @@ resources through which a schema was reached, so the anchors those have to offer
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
-from tokamask.errors import GrammarError, UnsupportedFeature
+from tokamask.errors import CompileBudgetExceeded, GrammarError, UnsupportedFeature
 from tokamask.grammar.json_schema.dialects import Dialect, dialect_of
 from tokamask.grammar.json_schema.drafts import Draft, subschemas
 from tokamask.grammar.json_schema.places import Place, escaped, pointer_at
@@ -20,6 +21,11 @@ from tokamask.grammar.json_schema.values import Json
 if TYPE_CHECKING:
     from referencing import Registry, Resource, Specification
     from referencing._core import Resolver
+
+# Python reads no integers of thousands of digits.
+_INDEX = re.compile("[0-9]{1,9}")
+# Parts of a document in which identifiers and anchors are looked for. One that is no tree may have endlessly many.
+MOST_PARTS = 1_000_000
 
 
 class Target(NamedTuple):
@@ -132,7 +138,7 @@ class Scope:
                 schema = schema.get(segment.replace("~1", "/").replace("~0", "~") if "~" in segment else segment)
                 if isinstance(schema, dict) and isinstance(schema.get(identifier), str):
                     return None
-            elif isinstance(schema, list) and segment.isdecimal() and int(segment) < len(schema):
+            elif isinstance(schema, list) and _INDEX.fullmatch(segment) and int(segment) < len(schema):
                 schema = schema[int(segment)]
             else:
                 return None
@@ -144,6 +150,8 @@ class Scope:
         try:
             resolved = self.resolver.lookup(reference)
             document = resolved.resolver.lookup("#").contents
+        except CompileBudgetExceeded as error:
+            raise CompileBudgetExceeded(error.message, pointer=pointer) from None
         except (NoSuchAnchor, PointerToNowhere):
             message = f"$ref {reference!r} leads nowhere: its document has no such place"
             raise GrammarError(message, pointer=pointer) from None
@@ -183,10 +191,12 @@ def dynamic_anchors(document: Json, draft: Draft) -> Iterator[tuple[str, Json, s
     if draft is not Draft.DRAFT_2020_12:
         return
     waiting = [(document, "")]
+    seen: set[int] = set()
     while waiting:
         schema, path = waiting.pop()
-        if not isinstance(schema, dict) or ("$id" in schema and schema is not document):
+        if not isinstance(schema, dict) or ("$id" in schema and schema is not document) or id(schema) in seen:
             continue
+        seen.add(id(schema))
         name = schema.get("$dynamicAnchor")
         if isinstance(name, str):
             yield name, schema, path
@@ -251,17 +261,36 @@ class Library:
         from jsonschema_specifications import REGISTRY as METASCHEMAS  # type: ignore[import-untyped]
         from referencing import Registry, Resource
 
+        _expect_tree(document)
         specification = _specification(draft)
         registry: Registry[Json] = METASCHEMAS
         if isinstance(self._registry, Registry):
             registry = METASCHEMAS.combine(self._registry)
         elif self._registry:
+            for contents in self._registry.values():
+                _expect_tree(contents)
             registry = METASCHEMAS.with_resources(
                 (uri, Resource.from_contents(contents, default_specification=specification))
                 for uri, contents in self._registry.items()
             )
         root: Resource[Json] = specification.create_resource(document)
         return registry.resolver_with_root(root)
+
+
+def _expect_tree(document: Json) -> None:
+    """Refuse a document that contains itself, or shares its parts in so many ways that walking it takes too long."""
+    waiting = [document]
+    parts = 0
+    while waiting:
+        value = waiting.pop()
+        children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        parts += 1 + len(children)
+        if parts > MOST_PARTS:
+            raise CompileBudgetExceeded(
+                f"a document has more than {MOST_PARTS} parts, too many to look for identifiers in; refer to schemas "
+                "by JSON pointers from its root"
+            )
+        waiting += children
 
 
 def _specification(draft: Draft) -> Specification[Json]:

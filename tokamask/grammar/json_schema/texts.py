@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tokamask.errors import CompileBudgetExceeded
+from tokamask.grammar.json_schema.alternatives import joint_alternatives
 from tokamask.grammar.json_schema.demands import Concern, Node, StringDemand
-from tokamask.grammar.json_schema.merging import joint_alternatives
 from tokamask.grammar.json_schema.obligations import pointer_of
 from tokamask.grammar.json_schema.shaping import string_shape
 from tokamask.grammar.json_schema.values import Kind

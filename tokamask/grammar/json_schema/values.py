@@ -8,13 +8,15 @@ will do. A number is an int, a Decimal (the way JSON text is read here) or a flo
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Collection, Hashable
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import IntEnum
 from fractions import Fraction
 from typing import Any
 
 from tokamask.errors import CompileBudgetExceeded, GrammarError, GrammarSyntaxError
+from tokamask.grammar.budget import charge
 from tokamask.grammar.json_schema.places import Place, pointer_at
 
 # A JSON value. `Any` because JSON is recursive and comes from the user unchecked.
@@ -66,8 +68,22 @@ def parse_json(text: str) -> Json:
         raise GrammarSyntaxError(f"{name} is not JSON", source=text, offset=max(text.find(name), 0)) from None
     except RecursionError:
         raise CompileBudgetExceeded("the JSON text is nested too deeply", pointer="#") from None
+    except InvalidOperation:
+        raise CompileBudgetExceeded("a number in the JSON text has too large an exponent", pointer="#") from None
     except ValueError as error:  # Python refuses to read integers of thousands of digits.
         raise CompileBudgetExceeded(f"a number in the JSON text is too long: {error}", pointer="#") from None
+
+
+def shown(value: object) -> str:
+    """A value for an error message, cut short: it may be large, or be no tree."""
+    try:
+        return f"{_BRIEFLY.repr(value):.60}"
+    except ValueError:  # Python does not write integers of thousands of digits.
+        return "what has a number of thousands of digits"
+
+
+_BRIEFLY = reprlib.Repr()
+_BRIEFLY.maxstring = _BRIEFLY.maxlong = _BRIEFLY.maxother = 60
 
 
 def is_number(value: Json) -> bool:
@@ -109,22 +125,34 @@ def kind_of(value: Json, place: Place) -> Kind:
         case dict():
             for name in value:
                 if not isinstance(name, str):
-                    raise GrammarError(f"the key {name!r} is not text", pointer=pointer_at(place))
+                    raise GrammarError(f"the key {shown(name)} is not text", pointer=pointer_at(place))
             return Kind.OBJECT
         case _:
-            raise GrammarError(f"{value!r} is not a JSON value", pointer=pointer_at(place))
+            raise GrammarError(f"{shown(value)} is not a JSON value", pointer=pointer_at(place))
 
 
 def equality_key(value: Json, place: Place) -> Hashable:
-    """A key that two values share exactly when JSON Schema calls them equal."""
+    """A key that two values share exactly when JSON Schema calls them equal.
+
+    Raises CompileBudgetExceeded for values of too many parts: Python's need not be trees.
+    """
     kind = kind_of(value, place)
     if kind is Kind.NUMBER:
         return kind, exact(value, place)
     if kind is Kind.ARRAY:
+        _charge_for(value, place)
         return kind, tuple([equality_key(item, place) for item in value])
     if kind is Kind.OBJECT:
+        _charge_for(value, place)
         return kind, frozenset((name, equality_key(item, place)) for name, item in value.items())
     return kind, value
+
+
+def _charge_for(value: Json, place: Place) -> None:
+    try:
+        charge(len(value))
+    except CompileBudgetExceeded as error:
+        raise CompileBudgetExceeded(error.message, pointer=pointer_at(place)) from None
 
 
 def is_spellable(text: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from tokamask.errors import GrammarError
+from tokamask.grammar.json_schema.values import shown
 from tokamask.grammar.language import Language, assemble
 
 WIDEST_INDENT = 64
@@ -39,5 +40,5 @@ def whitespace_language(policy: str | int) -> Language:
         widths = range(0, WIDEST_INDENT + 1, policy) if policy else (0,)
         return Language.words([b"", b" ", *(b"\n" + b" " * width for width in widths)])
     raise GrammarError(
-        f"there is no whitespace policy {policy!r}; choose flexible, none, one-space, any or a number of blanks"
+        f"there is no whitespace policy {shown(policy)}; choose flexible, none, one-space, any or a number of blanks"
     )

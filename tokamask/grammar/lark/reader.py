@@ -16,6 +16,7 @@ from lark.load_grammar import Grammar as LarkGrammar
 from lark.load_grammar import GrammarBuilder, PrepareLiterals, TerminalTreeToPattern, _parse_grammar, stdlib_loader
 
 from tokamask.errors import CompileBudgetExceeded, GrammarError, GrammarSyntaxError, UnsupportedFeature
+from tokamask.grammar.budget import check_time, present_budget
 from tokamask.grammar.expression_algebra import EMPTY_TEXT, choice, joined_name, optional, repeat, sequence
 from tokamask.grammar.language import Language, difference
 from tokamask.grammar.lark.ignored import Ignored
@@ -26,9 +27,13 @@ from tokamask.grammar.strong_components import strong_components
 
 __all__ = ["read_lark"]
 
-# Characters of a terminal with those it mentions written out, and rules that templates may become.
+# Characters of a terminal with those it mentions written out, of all terminals, and rules that templates may become.
 PATTERN_LIMIT = 50_000
+TOTAL_LIMIT = 1_000_000
 INSTANCE_LIMIT = 2_000
+
+# Lark's loader looks at no clock; it reads about as many characters in a second.
+LOADED_IN_A_SECOND = 50_000
 
 # The recogniser counts repetitions in 32 bits.
 REPETITION_LIMIT = 2**31 - 1
@@ -96,6 +101,12 @@ class _Literals(PrepareLiterals):
 
 
 def _load(text: str) -> LarkGrammar:
+    seconds = present_budget().compile_seconds
+    if len(text) > LOADED_IN_A_SECOND * seconds:
+        raise CompileBudgetExceeded(
+            f"a grammar of {len(text)} characters takes longer to load than compile_seconds={seconds}; shorten it or "
+            f"raise Budget.compile_seconds"
+        )
     builder = _Builder()
     try:
         _check_terminal_lengths(_parse_grammar(text, "the grammar"))  # type: ignore[no-untyped-call]
@@ -132,6 +143,11 @@ def _check_terminal_lengths(grammar: Any) -> None:
                     f"terminal {name} is longer than {PATTERN_LIMIT} characters when the terminals it uses are written "
                     f"out; make some of them rules"
                 )
+    if sum(lengths.values()) > TOTAL_LIMIT:
+        raise CompileBudgetExceeded(
+            f"the terminals together are longer than {TOTAL_LIMIT} characters when those they use are written out; "
+            f"make some of them rules"
+        )
 
 
 def _located(error: Exception, text: str) -> GrammarSyntaxError:
@@ -204,6 +220,7 @@ class _Translation:
 
     def _expression(self, node: Any, environment: Mapping[str, Expression]) -> Expression:
         """`node` with template parameters replaced as `environment` says."""
+        check_time()
         if isinstance(node, TerminalSymbol):
             return self._terminal(self._named_pattern(node.name), node.name)
         if isinstance(node, NonTerminal):

@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from tokamask.grammar.budget import check_time
 from tokamask.grammar.regular_expression.code_points import ANY, CodePoints
 
 # Consecutive code points (first, last, cell).
@@ -76,6 +77,7 @@ def alphabet_of(sets: frozenset[CodePoints]) -> Alphabet:
         cells.setdefault(membership, len(cells))
     members = [0] * (len(ordered) + 1)
     for membership, cell in cells.items():
+        check_time()
         for number in bits(membership):
             members[number] |= 1 << cell
     masks = dict(zip(ordered, members, strict=False))

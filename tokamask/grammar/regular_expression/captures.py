@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokamask.grammar.budget import check_time
 from tokamask.grammar.regular_expression.code_points import single
 from tokamask.grammar.regular_expression.syntax import (
     Alternation,
@@ -49,6 +50,7 @@ class _Writer:
 
     def written(self, node: Node) -> Node:
         """Outer sequences come first, so a back-reference that none of them settles is left over."""
+        check_time()
         match node:
             case Concatenation(parts):
                 referred = {each.number for each in back_references(node)}

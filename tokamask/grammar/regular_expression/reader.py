@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from tokamask.errors import CompileBudgetExceeded, GrammarSyntaxError, UnsupportedFeature
+from tokamask.grammar.budget import check_time
 from tokamask.grammar.regular_expression.captures import COPY_BUDGET, back_references, written_out
 from tokamask.grammar.regular_expression.code_points import CodePoints, complement, from_ranges, single, union
 from tokamask.grammar.regular_expression.syntax import (
@@ -155,6 +156,7 @@ class Reader(ABC):
     def sequence(self) -> Node:
         parts: list[Node] = []
         while self.skip_ignored() and self.next not in "|)":
+            check_time()
             start = self.offset
             atom = self.atom()
             self.skip_ignored()
