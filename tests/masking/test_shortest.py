@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from functools import cache
@@ -338,9 +339,14 @@ def test_names_are_finished_by_their_cheapest_spelling(name: str, tmp_path: Path
         shortest = shortest[1:]
 
 
-def test_many_required_properties_in_any_order_are_not_tried_in_every_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize("keywords", [("required",), ("minProperties",), ("required", "minProperties")], ids=str)
+def test_properties_in_any_order_are_not_tried_in_every_order(keywords: tuple[str, ...], tmp_path: Path) -> None:
     names = [f"property {number}" for number in range(40)]
-    schema = {"properties": {name: {"type": "integer"} for name in names}, "required": names, "type": "object"}
+    schema: dict[str, Any] = {"type": "object", "properties": {name: {"type": "integer"} for name in names}}
+    if "required" in keywords:
+        schema["required"] = names[: 40 // len(keywords)]
+    if "minProperties" in keywords:
+        schema = {**schema, "minProperties": 40, "additionalProperties": False}
     grammar = Grammar.from_json_schema(schema, property_order="any", whitespace="none")
     matcher = GrammarCompiler(byte_vocabulary(), tmp_path).compile(grammar).matcher()
     text = json.dumps(dict.fromkeys(names, 0), separators=(",", ":"))
@@ -392,3 +398,45 @@ def tokens_behind(matcher: Matcher, token: int) -> int:
     fork = matcher.fork()
     fork.accept_token(token)
     return fork.min_tokens_left()
+
+
+def counted_objects(generator: random.Random) -> tuple[dict[str, Any], list[list[str]]]:
+    """A schema of objects with few names and bounds on their number, and the sets of names that it allows."""
+    values = [{"const": 1}, {"const": True}, {"const": "abc"}, {"enum": [12345, 1]}]
+    names = generator.sample(["a", "b", "ab", "abc", "c", "cd", "x1", "x22", "é"], generator.randint(2, 5))
+    required = [name for name in names if generator.random() < 0.25]
+    fewest = generator.randint(0, len(names))
+    most = generator.randint(max(fewest, len(required)), len(names))
+    sets = [chosen for size in range(fewest, most + 1) for chosen in itertools.combinations(names, size)]
+    schema = {
+        "type": "object",
+        "properties": {name: generator.choice(values) for name in names},
+        "required": required,
+        "additionalProperties": False,
+        "minProperties": fewest,
+        "maxProperties": most,
+    }
+    return schema, [list(chosen) for chosen in sets if set(required) <= set(chosen)]
+
+
+@pytest.mark.parametrize("order", ["any", "schema"])
+def test_counted_objects_are_finished_in_the_cheapest_way(order: Any, tmp_path: Path) -> None:
+    """Behind every beginning as many bytes are needed as the shortest text has left, of all texts written out."""
+    generator = random.Random(31)
+    compiler = GrammarCompiler(byte_vocabulary(), tmp_path)
+    for _ in range(40):
+        schema, sets = counted_objects(generator)
+        cheapest = {name: json.dumps(part.get("const", 1)) for name, part in schema["properties"].items()}
+        texts = [
+            "{" + ",".join(f'"{name}":{cheapest[name]}' for name in names) + "}"
+            for chosen in sets
+            for names in (itertools.permutations(chosen) if order == "any" else [chosen])
+        ]
+        grammar = Grammar.from_json_schema(schema, property_order=order, whitespace="none", escapes="minimal")
+        matcher = compiler.compile(grammar).matcher()
+        for text in generator.sample(texts, min(4, len(texts))):
+            matcher.reset()
+            for place, character in enumerate(text):
+                left = [len(other[place:].encode()) for other in texts if other.startswith(text[:place])]
+                assert matcher.min_tokens_left() == min(left) + 1, text[:place]
+                matcher.accept_bytes(character.encode())

@@ -161,46 +161,60 @@ def _counted_cost(
         if witnesses:
             cover = K[covers + number]
         if cover < best:
-            wanted = P[record + OBJECT_MINIMUM] - total - missing - number
-            best = min(best, cost_sum(cover, _filling_cost(P, M, K, record, data, adding, wanted)))
+            filling, _ = _filling(P, M, K, record, data, adding, P[record + OBJECT_MINIMUM] - total - missing - number)
+            best = min(best, cost_sum(cover, filling))
     return best
 
 
 @jit
-def _filling_cost(P: Words, M: Words, K: Words, record: int, data: int, adding: int, wanted: int) -> int:
-    """The cheapest `wanted` properties that are not required, `adding` excepted."""
+def _filling(P: Words, M: Words, K: Words, record: int, data: int, adding: int, wanted: int) -> tuple[int, int]:
+    """What the cheapest `wanted` properties cost that are not required, `adding` excepted; and the dearest of them."""
+    if wanted <= 0:
+        return 0, 0
     other, others = _other_properties(P, M, K, record, data, wanted)
-    total = 0
-    cost = -1
-    last = -1
-    taken = 0
-    while taken < wanted:
-        # The next one in the order of (cost, index).
-        best = other if others > 0 else NEVER
-        found = -1
-        for index in range(P[record + OBJECT_COUNT]):
-            at = record + OBJECT_PROPERTIES + 2 * index
-            if P[at] == 0 or P[at + 1] or _is_present(P, M, record, data, index):
-                continue
-            if index == adding or (P[record + OBJECT_IS_FREE] == 0 and index < adding):
-                continue
-            each = _property_cost(P, K, at)
-            if each < best and (each > cost or (each == cost and index > last)):
-                best = each
-                found = index
-        if best == NEVER:
-            return NEVER
-        if found < 0:
-            number = min(others, wanted - taken)
-            total = min(NEVER, total + number * best)
-            taken += number
-            others = 0
+    number, _, low, high = _cheaper(P, M, K, record, data, adding, NEVER)
+    if others > 0 and other < NEVER:
+        number += others
+        low = min(low, other)
+        high = max(high, other)
+    if number < wanted:
+        return NEVER, NEVER
+    # What the dearest of them costs, by bisection: so many are not dearer.
+    while low < high:
+        middle = (low + high) // 2
+        number, _, _, _ = _cheaper(P, M, K, record, data, adding, middle + 1)
+        if number + (others if other <= middle else 0) < wanted:
+            low = middle + 1
         else:
-            total = cost_sum(total, best)
-            taken += 1
-            cost = best
-            last = found
-    return total
+            high = middle
+    number, total, _, _ = _cheaper(P, M, K, record, data, adding, low)
+    if other < low:
+        number += others
+        total += others * other
+    return min(NEVER, total + (wanted - number) * low), low
+
+
+@jit
+def _cheaper(
+    P: Words, M: Words, K: Words, record: int, data: int, adding: int, limit: int
+) -> tuple[int, int, int, int]:
+    """Of the declared properties that may fill up an object, those cheaper than `limit`.
+
+    Their number, the sum of their costs, the least and the greatest.
+    """
+    number = total = greatest = 0
+    least = NEVER
+    for index in range(P[record + OBJECT_COUNT]):
+        at = record + OBJECT_PROPERTIES + 2 * index
+        if P[at] == 0 or P[at + 1] or index == adding or (P[record + OBJECT_IS_FREE] == 0 and index < adding):
+            continue
+        each = _property_cost(P, K, at)
+        if each < limit and not _is_present(P, M, record, data, index):
+            number += 1
+            total += each
+            least = min(least, each)
+            greatest = max(greatest, each)
+    return number, total, least, greatest
 
 
 @jit
@@ -237,13 +251,8 @@ def object_rest(P: Words, M: Words, K: Words, record: int, data: int, adding: in
     count = P[record + OBJECT_COUNT]
     if P[record + OBJECT_FRAME_WORDS] == 0:
         return K[P[record + OBJECT_NEXT_REQUIRED] + (data if adding < 0 else min(adding, count) + 1)]
-    total = 1
     missing = frame_word(M, data, FRAME_MISSING)
-    if missing > 0:
-        for index in range(count):
-            at = record + OBJECT_PROPERTIES + 2 * index
-            if P[at + 1] and index != adding and not _is_present(P, M, record, data, index):
-                total = cost_sum(total, _property_cost(P, K, at))
+    total = 1 + _missing_cost(P, M, K, record, data, adding)
     if P[record + OBJECT_IS_COUNTED]:
         present = frame_word(M, data, FRAME_TOTAL)
         if adding >= 0:
@@ -252,6 +261,17 @@ def object_rest(P: Words, M: Words, K: Words, record: int, data: int, adding: in
                 missing -= P[record + OBJECT_PROPERTIES + 2 * adding + 1]
         pending = frame_word(M, data, FRAME_PENDING) & ~meets
         total = cost_sum(total, _counted_cost(P, M, K, record, data, adding, present, missing, pending))
+    return total
+
+
+@jit
+def _missing_cost(P: Words, M: Words, K: Words, record: int, data: int, adding: int) -> int:
+    """The required properties still to come, `adding` excepted, where an object has a frame."""
+    total = 0
+    for index in range(P[record + OBJECT_COUNT] if frame_word(M, data, FRAME_MISSING) else 0):
+        at = record + OBJECT_PROPERTIES + 2 * index
+        if P[at + 1] and index != adding and not _is_present(P, M, record, data, index):
+            total = cost_sum(total, _property_cost(P, K, at))
     return total
 
 
@@ -274,6 +294,14 @@ def key_cost(P: Words, M: Words, K: Words, record: int, data: int, place: int, p
         best = min(NEVER, extra)
     if place == OFF:
         return best
+    # Where properties are counted, what an object needs is added up once for all names.
+    is_counted = P[record + OBJECT_IS_COUNTED] != 0 and frame_word(M, data, FRAME_PENDING) == 0
+    needed = filling = dearest = wanted = 0
+    if is_counted:
+        needed = 1 + _missing_cost(P, M, K, record, data, -1)
+        wanted = P[record + OBJECT_MINIMUM] - frame_word(M, data, FRAME_TOTAL) - frame_word(M, data, FRAME_MISSING)
+        filling, dearest = _filling(P, M, K, record, data, -1, wanted)
+        is_counted = needed < NEVER
     depth = place & ((1 << DEPTH_BITS) - 1)
     entry = place >> DEPTH_BITS
     while entry < P[names]:
@@ -294,9 +322,36 @@ def key_cost(P: Words, M: Words, K: Words, record: int, data: int, place: int, p
                     elif HEX_0 <= state <= HEX_1D and code_point >= 0x10000:
                         bytes_left += 6
                     rest = bytes_left + _name_cost(P, K, names, entry, depth + utf8_length(code_point))
+            if is_counted:
+                at = record + OBJECT_PROPERTIES + 2 * index
+                least = cost_sum(rest, _rest_in_any_order(P, K, at, needed, filling, dearest, wanted))
+                # In the schema's order it may be more, as what comes before can come no more.
+                if P[record + OBJECT_IS_FREE]:
+                    best = min(best, least)
+                if P[record + OBJECT_IS_FREE] or least >= best:
+                    entry = next_candidate(P, names, entry, depth)
+                    continue
             best = min(best, cost_sum(rest, _rest_after_name(P, M, K, record, data, index)))
         entry = next_candidate(P, names, entry, depth)
     return best
+
+
+@jit
+def _rest_in_any_order(
+    P: Words, K: Words, at: int, needed: int, filling: int, dearest: int, wanted: int
+) -> int:
+    """Cost of the value of the declared property written at `at` and what the object needs after it.
+
+    Without that property it needs what `needed` costs, and `wanted` more for `filling`, the dearest of them included.
+    """
+    own = _property_cost(P, K, at)
+    if P[at + 1]:
+        needed -= own
+    elif wanted <= 1:
+        filling = 0
+    elif filling < NEVER:
+        filling -= min(own, dearest)  # of as many cheapest ones it takes the place of the dearest, or its own
+    return cost_sum(K[P[at]], cost_sum(needed, filling))
 
 
 @jit

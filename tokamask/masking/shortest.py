@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tokamask.errors import CompileBudgetExceeded, TokenRejected
-from tokamask.grammar.program import OBJECT_IS_FREE, OBJECT_OPEN, OBJECT_REQUIRED, Program
+from tokamask.grammar.program import OBJECT_IS_FREE, OBJECT_MINIMUM, OBJECT_OPEN, OBJECT_REQUIRED, Program
 from tokamask.masking import requests
 from tokamask.masking.automaton_costs import MISSING_BYTE, NEVER
 from tokamask.masking.bitmask import bitmask_words, clear_tokens, pack_row, set_tokens
@@ -359,8 +359,9 @@ def _cost(place: tuple[int, int, bool]) -> int:
 
 
 def _has_many_orders(program: Program) -> bool:
-    """Whether some object has so many required properties, in any order, that their orders cannot all be tried."""
+    """Whether some object needs so many properties, in any order, that their orders cannot all be tried."""
     words = program.words
     objects = program.records[words[program.records] == OBJECT_OPEN]
     is_free = words[objects + OBJECT_IS_FREE] > 0
-    return bool((is_free & (words[objects + OBJECT_REQUIRED] > ORDERED_PROPERTIES)).any())
+    needed = np.maximum(words[objects + OBJECT_REQUIRED], words[objects + OBJECT_MINIMUM])
+    return bool((is_free & (needed > ORDERED_PROPERTIES)).any())
