@@ -17,6 +17,7 @@ from tests.reference import Recognised, token_distances
 from tests.strategies import GROWING, NASTY, byte_vocabulary
 from tokamask.errors import CompileBudgetExceeded, TokenRejected
 from tokamask.grammar.grammar import Grammar
+from tokamask.masking import requests
 from tokamask.masking.bitmask import allocate_bitmask
 from tokamask.masking.compiler import CompiledGrammar, GrammarCompiler
 from tokamask.masking.matcher import Matcher
@@ -421,7 +422,7 @@ def counted_objects(generator: random.Random) -> tuple[dict[str, Any], list[list
 
 @pytest.mark.parametrize("order", ["any", "schema"])
 def test_counted_objects_are_finished_in_the_cheapest_way(order: Any, tmp_path: Path) -> None:
-    """Behind every beginning as many bytes are needed as the shortest text has left, of all texts written out."""
+    """Behind every beginning the cost is what the shortest text has left, in bytes, of all texts written out."""
     generator = random.Random(31)
     compiler = GrammarCompiler(byte_vocabulary(), tmp_path)
     for _ in range(40):
@@ -433,10 +434,10 @@ def test_counted_objects_are_finished_in_the_cheapest_way(order: Any, tmp_path: 
             for names in (itertools.permutations(chosen) if order == "any" else [chosen])
         ]
         grammar = Grammar.from_json_schema(schema, property_order=order, whitespace="none", escapes="minimal")
-        matcher = compiler.compile(grammar).matcher()
+        compiled = compiler.compile(grammar)
+        _ = compiled.engine.shortest  # makes the costs
         for text in generator.sample(texts, min(4, len(texts))):
-            matcher.reset()
-            for place, character in enumerate(text):
+            for place in range(len(text)):
                 left = [len(other[place:].encode()) for other in texts if other.startswith(text[:place])]
-                assert matcher.min_tokens_left() == min(left) + 1, text[:place]
-                matcher.accept_bytes(character.encode())
+                configuration = compiled.engine.read(compiled.engine.start, text[:place].encode())
+                assert compiled.engine.call(requests.COST_OF, configuration) == min(left), text[:place]
