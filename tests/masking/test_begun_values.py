@@ -8,15 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
+from tests.masking.laws import mask_of
 from tests.reference import Recognised, allowed_tokens
 from tokamask.grammar.arena import STEPS
 from tokamask.grammar.grammar import Grammar
-from tokamask.masking.bitmask import allocate_bitmask, unpack_row
 from tokamask.masking.compiler import GrammarCompiler
-from tokamask.masking.matcher import Matcher
 from tokamask.masking.vocabulary import Vocabulary
 
 BLANKS = [b"", b" ", b"\n", b"\n  ", b"  ", b"\r\n"]
@@ -75,13 +73,6 @@ def going_on() -> Vocabulary:
     for blanks, value in itertools.product(BLANKS, VALUES):
         tokens |= {blanks + value, *(blanks + value + behind for behind in generator.sample(BEHIND, 4))}
     return Vocabulary([*sorted(tokens), None], [len(tokens)])
-
-
-def mask_of(matcher: Matcher) -> set[int]:
-    size = matcher.compiled.vocabulary.size
-    bitmask = allocate_bitmask(1, size)
-    matcher.fill_bitmask(bitmask, 0)
-    return set(np.flatnonzero(unpack_row(bitmask[0], size)).tolist())
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

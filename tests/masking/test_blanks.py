@@ -9,16 +9,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
+from tests.masking.laws import mask_of
 from tests.reference import Recognised, allowed_tokens
 from tokamask.grammar.arena import CONFIGURATION_COUNT
 from tokamask.grammar.grammar import Grammar
 from tokamask.grammar.program import ARRAY_OPEN, ITEMS_OPEN, OBJECT_OPEN
-from tokamask.masking.bitmask import allocate_bitmask, unpack_row
 from tokamask.masking.compiler import GrammarCompiler
-from tokamask.masking.matcher import Matcher
 from tokamask.masking.vocabulary import Vocabulary
 
 BLANKS = b" \t\n\r"
@@ -112,13 +110,6 @@ def places(language: Recognised, document: bytes) -> Iterator[tuple[bytes, Any]]
         between_letters = document[end - 1 : end + 1].isalpha()
         if not in_string and not between_letters:
             yield document[:end], state
-
-
-def mask_of(matcher: Matcher) -> set[int]:
-    size = matcher.compiled.vocabulary.size
-    bitmask = allocate_bitmask(1, size)
-    matcher.fill_bitmask(bitmask, 0)
-    return set(np.flatnonzero(unpack_row(bitmask[0], size)).tolist())
 
 
 @cache

@@ -7,15 +7,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
+from tests.masking.laws import mask_of
 from tests.reference import Recognised, allowed_tokens
 from tokamask.grammar.arena import CONFIGURATION_COUNT
 from tokamask.grammar.grammar import Grammar
-from tokamask.masking.bitmask import allocate_bitmask, unpack_row
 from tokamask.masking.compiler import GrammarCompiler
-from tokamask.masking.matcher import Matcher
 from tokamask.masking.vocabulary import Vocabulary
 
 BEFORE = [b"", b"a", b"b", b"ab", b"x", b"\\u0061", b"\\", b"\xc3\xa9", b"\xa9"]
@@ -88,13 +86,6 @@ def staying_within() -> Vocabulary:
     colons = [colon for colon in COLONS if colon.count(b":") == 1]
     tokens |= {before + b'"' + colon + value for before in (b"", b"b") for colon in colons for value in VALUES}
     return Vocabulary([*sorted(tokens), None], [len(tokens)])
-
-
-def mask_of(matcher: Matcher) -> set[int]:
-    size = matcher.compiled.vocabulary.size
-    bitmask = allocate_bitmask(1, size)
-    matcher.fill_bitmask(bitmask, 0)
-    return set(np.flatnonzero(unpack_row(bitmask[0], size)).tolist())
 
 
 @pytest.mark.parametrize("vocabulary", [closing_keys, staying_within], ids=lambda vocabulary: vocabulary.__name__)

@@ -12,6 +12,7 @@ import interegular
 import numpy as np
 import pytest
 
+from tests.masking.laws import mask_of
 from tests.reference import Recognised, allowed_tokens
 from tests.strategies import NASTY
 from tokamask.grammar.arena import ROW_COUNT, ROWS, grown, new_arena
@@ -20,7 +21,6 @@ from tokamask.grammar.body_states import MINIMAL, NORMAL
 from tokamask.grammar.grammar import Grammar
 from tokamask.grammar.regular_expression import pattern_language
 from tokamask.grammar.string_body import BODY
-from tokamask.masking.bitmask import allocate_bitmask, unpack_row
 from tokamask.masking.character_units import ESCAPES, UNIT_NUMBER, units_of
 from tokamask.masking.compiler import CompiledGrammar, GrammarCompiler
 from tokamask.masking.matcher import Matcher
@@ -85,13 +85,6 @@ def stays_inside(text: bytes, home: int) -> bool:
         if state < 0:
             return False
     return True
-
-
-def mask_of(matcher: Matcher) -> set[int]:
-    size = matcher.compiled.vocabulary.size
-    bitmask = allocate_bitmask(1, size)
-    matcher.fill_bitmask(bitmask, 0)
-    return set(np.flatnonzero(unpack_row(bitmask[0], size)).tolist())
 
 
 # Units.
